@@ -1,0 +1,248 @@
+//! `chat-message` from request to answer, over the fake host: what it sends, what it refuses before sending.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use chat_message::ChatMessage;
+use shared::fake::{FakeHost, Sent, run};
+use shared::function::Edge;
+use shared::http::{BodyError, Request, Response};
+
+const SESSION: &str = "018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e";
+const ID: &str = "018f4e9a-7d3c-7cc0-9d0e-000000000001";
+const SAVED: &str = r#"{"message":{"id":"x","seq":7},"session":{},"replayed":false}"#;
+
+fn user_token() -> String {
+    FakeHost::token(
+        "k1",
+        r#"{"iss":"https://abc.supabase.co/auth/v1","sub":"018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e",
+            "aud":"authenticated","role":"authenticated","exp":1800003600}"#,
+    )
+}
+
+fn variables(name: &str) -> Option<String> {
+    let value = match name {
+        "SUPABASE_URL" => "https://abc.supabase.co".to_owned(),
+        "SUPABASE_PUBLISHABLE_KEY" => "sb_publishable_x".to_owned(),
+        "SUPABASE_JWKS" => FakeHost::key_set(&["k1"]),
+        "ALLOWED_ORIGINS" => "https://app.example".to_owned(),
+        _ => return None,
+    };
+    Some(value)
+}
+
+fn request(method: &str, target: &str, body: &str) -> Request {
+    let (path, query) = Request::split_url(&format!("https://edge.example{target}"));
+    Request {
+        method: method.to_owned(),
+        path,
+        query,
+        headers: vec![
+            ("authorization", format!("Bearer {}", user_token())),
+            ("content-type", "application/json".to_owned()),
+            ("origin", "https://app.example".to_owned()),
+            ("x-request-id", "r-1".to_owned()),
+        ],
+        body: Ok(body.as_bytes().to_vec()),
+    }
+}
+
+/// Answers `request` with a database that says `upstream`; hands back the answer and all that was sent.
+fn respond(request: Request, upstream: Option<(u16, &str)>) -> (Response, Vec<Sent>) {
+    let host = FakeHost::default();
+    if let Some((status, body)) = upstream {
+        host.answer(status, body);
+    }
+    let edge = Edge::<_, ChatMessage>::new(host, &variables);
+    let response = run(edge.respond(request)).unwrap();
+    let sent = edge.host().sent.borrow().clone();
+    (response, sent)
+}
+
+fn text(response: &Response) -> String {
+    String::from_utf8(response.body.clone().unwrap_or_default()).unwrap()
+}
+
+fn save_body() -> String {
+    format!(r#"{{"id":"{ID}","session_id":"{SESSION}","role":"user","message":" hi ","meta":{{"n":1.50}}}}"#)
+}
+
+#[test]
+fn a_message_is_one_request_as_the_caller() {
+    let mut given = request("POST", "/", &save_body());
+    given.headers.push(("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()));
+    given.headers.push(("accept", "secret-looking".to_owned()));
+    let (response, sent) = respond(given, Some((200, SAVED)));
+    assert_eq!(response.status, 201);
+    assert_eq!(text(&response), SAVED);
+    assert_eq!(response.header("location"), Some(&*format!("?session_id={SESSION}&limit=1&before=ZGVzYzo4")));
+    let [sent] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(sent.url, "https://abc.supabase.co/rest/v1/rpc/save_message");
+    assert_eq!(
+        sent.body.as_deref(),
+        Some(&*format!(r#"{{"session_id":"{SESSION}","id":"{ID}","role":"user","message":"hi","meta":{{"n":1.50}}}}"#))
+    );
+    assert_eq!(
+        sent.headers,
+        [
+            ("authorization", format!("Bearer {}", user_token())),
+            ("apikey", "sb_publishable_x".to_owned()),
+            ("content-type", "application/json".to_owned()),
+            ("x-request-id", "r-1".to_owned()),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_replay_is_a_200_without_location() {
+    let (response, _) = respond(request("POST", "/", &save_body()), Some((200, &SAVED.replace("false", "true"))));
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("location"), None);
+}
+
+#[test]
+fn the_id_may_come_as_a_header_but_not_two_different_ones() {
+    let without_id = save_body().replacen(&format!(r#""id":"{ID}","#), "", 1);
+    let with_key = |body: &str, key: &str| {
+        let mut given = request("POST", "/", body);
+        given.headers.push(("idempotency-key", key.to_owned()));
+        respond(given, Some((200, SAVED)))
+    };
+    let (response, sent) = with_key(&without_id, ID);
+    assert_eq!(response.status, 201);
+    assert!(sent[0].body.as_ref().unwrap().contains(ID));
+    assert_eq!(with_key(&save_body(), ID).0.status, 201);
+    let (response, sent) = with_key(&save_body(), SESSION);
+    assert_eq!((response.status, sent.len()), (422, 0));
+    assert!(text(&response).contains("idempotency_key_mismatch"));
+    let (response, sent) = with_key(&without_id, "not-a-uuid");
+    assert_eq!((response.status, sent.len()), (422, 0));
+    assert!(text(&response).contains(r#""pointer":"/id""#));
+}
+
+#[test]
+fn a_missing_id_is_made_and_is_a_uuid_of_version_7() {
+    let without_id = save_body().replacen(&format!(r#""id":"{ID}","#), "", 1);
+    let (_, sent) = respond(request("POST", "/", &without_id), Some((200, SAVED)));
+    let body = sent[0].body.as_ref().unwrap();
+    let id = body.split(r#""id":""#).nth(1).unwrap().split('"').next().unwrap();
+    assert!(shared::id::Id::parse(id).is_some() && id.as_bytes()[14] == b'7', "{id}");
+}
+
+#[test]
+fn bad_bodies_are_refused_before_anything_is_sent() {
+    for (body, status, code) in [
+        ("{", 400, "invalid_json"),
+        ("", 400, "invalid_json"),
+        ("[]", 422, "validation_failed"),
+        ("{}", 422, "validation_failed"),
+    ] {
+        let (response, sent) = respond(request("POST", "/", body), None);
+        assert_eq!((response.status, sent.len()), (status, 0), "{body}");
+        assert!(text(&response).contains(&format!(r#""code":"{code}""#)), "{body}");
+    }
+    let mut too_large = request("POST", "/", "");
+    too_large.body = Err(BodyError::TooLarge);
+    assert_eq!(respond(too_large, None).0.status, 413);
+    let mut not_utf8 = request("POST", "/", "");
+    not_utf8.body = Ok(vec![b'{', 0xff]);
+    assert!(text(&respond(not_utf8, None).0).contains("Not UTF-8 from byte 1 on"));
+}
+
+#[test]
+fn media_types_other_than_json_are_refused() {
+    for (media_type, status) in [
+        ("application/json", 201),
+        ("Application/JSON; charset=UTF-8", 201),
+        ("application/json; charset=latin1", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ] {
+        let mut given = request("POST", "/", &save_body());
+        given.headers.retain(|(name, _)| *name != "content-type");
+        given.headers.push(("content-type", media_type.to_owned()));
+        assert_eq!(respond(given, Some((200, SAVED))).0.status, status, "{media_type}");
+    }
+}
+
+#[test]
+fn without_a_good_token_nothing_is_sent() {
+    for (authorization, code) in [
+        (None, "missing_token"),
+        (Some("Basic abc".to_owned()), "missing_token"),
+        (Some("Bearer sb_secret_abc".to_owned()), "api_key_as_token"),
+        (Some(format!("Bearer {}", "x".repeat(8193))), "token_too_large"),
+        (Some("Bearer a.b.c".to_owned()), "malformed_token"),
+        (Some(format!("Bearer {}x", user_token())), "bad_signature"),
+    ] {
+        let mut given = request("POST", "/", &save_body());
+        given.headers.retain(|(name, _)| *name != "authorization");
+        given.headers.extend(authorization.clone().map(|value| ("authorization", value)));
+        let (response, sent) = respond(given, Some((200, SAVED)));
+        assert_eq!((response.status, sent.len()), (401, 0), "{authorization:?}");
+        assert!(response.header("www-authenticate").unwrap().starts_with("Bearer"));
+        assert!(text(&response).contains(&format!(r#""code":"{code}""#)), "{authorization:?}: {}", text(&response));
+    }
+}
+
+#[test]
+fn history_is_asked_for_by_page_and_its_cursor_is_opaque() {
+    let target = format!("/?session_id={SESSION}&limit=2&order=asc");
+    let (response, sent) = respond(request("GET", &target, ""), Some((200, r#"{"messages" : [{}], "next" : 41}"#)));
+    assert_eq!(text(&response), r#"{"messages":[{}],"next":"YXNjOjQx"}"#);
+    assert_eq!(sent[0].body.as_deref(), Some(&*format!(r#"{{"session_id":"{SESSION}","limit":2,"order":"asc"}}"#)));
+    // The cursor knows its direction.
+    let target = format!("/?session_id={SESSION}&before=YXNjOjQx");
+    let (_, sent) = respond(request("GET", &target, ""), Some((200, r#"{"messages":[],"next":null}"#)));
+    let expected = format!(r#"{{"session_id":"{SESSION}","limit":50,"before":41,"order":"asc"}}"#);
+    assert_eq!(sent[0].body.as_deref(), Some(&*expected));
+    let (response, _) = respond(request("GET", &format!("{target}&order=desc"), ""), None);
+    assert!(text(&response).contains("invalid_cursor"));
+}
+
+#[test]
+fn every_answer_names_its_request_and_lets_its_page_read_it() {
+    for (given, upstream, status) in [
+        (request("POST", "/", &save_body()), Some((200, SAVED)), 201),
+        (request("POST", "/", &save_body()), None, 503),
+        (request("POST", "/", &save_body()), Some((200, "garbage")), 502),
+        (request("POST", "/", &save_body()), Some((404, r#"{"code":"PT404","message":"session_not_found"}"#)), 404),
+        (request("DELETE", "/", ""), None, 405),
+        (request("GET", "/nowhere", ""), None, 404),
+        (request("GET", "/health", ""), None, 200),
+        (request("GET", "/functions/v1/chat-message/health", ""), None, 200),
+        (request("GET", "/chat-message/health", ""), None, 200),
+        (request("OPTIONS", "/", ""), None, 204),
+    ] {
+        let what = format!("{} {} {upstream:?}", given.method, given.path);
+        let (response, _) = respond(given, upstream);
+        assert_eq!(response.status, status, "{what}: {}", text(&response));
+        assert_eq!(response.header("x-request-id"), Some("r-1"), "{what}");
+        assert_eq!(response.header("access-control-allow-origin"), Some("https://app.example"), "{what}");
+        assert_eq!(response.header("cache-control"), Some("no-store"), "{what}");
+        if status >= 400 {
+            assert_eq!(response.header("content-type"), Some("application/problem+json"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_named_and_health_still_answers() {
+    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &|name| match name {
+        "SUPABASE_URL" => Some("https://secret.example".to_owned()),
+        "MESSAGE_MAX_CHARS" => Some("9000".to_owned()),
+        _ => None,
+    });
+    let response = run(edge.respond(request("POST", "/", &save_body()))).unwrap();
+    assert_eq!(response.status, 500);
+    let body = text(&response);
+    assert!(body.contains("SUPABASE_PUBLISHABLE_KEY") && body.contains("MESSAGE_MAX_CHARS"), "{body}");
+    assert!(!body.contains("secret.example") && !body.contains("9000"), "{body}");
+    assert_eq!(run(edge.respond(request("GET", "/health", ""))).unwrap().status, 200);
+}
+
+#[test]
+fn head_is_get_without_a_body() {
+    let target = format!("/?session_id={SESSION}");
+    let (response, sent) = respond(request("HEAD", &target, ""), Some((200, r#"{"messages":[],"next":null}"#)));
+    assert_eq!((response.status, response.body, sent.len()), (200, None, 1));
+}

@@ -1,0 +1,307 @@
+//! The issuer's public keys: a JSON Web Key Set (RFC 7517), fetched, remembered, and refetched when it should be.
+
+use std::cell::RefCell;
+
+use crate::auth::Algorithm;
+use crate::auth::token::SignedToken;
+use crate::code;
+use crate::config::Config;
+use crate::host::{Host, Outbound};
+use crate::json::{Object, Raw};
+use crate::problem::Problem;
+
+/// A fetched set is fresh this long.
+const FRESH_MS: u64 = 10 * 60 * 1000;
+/// A set that cannot be refetched is used this long all the same: an issuer that is down must not lock users out.
+const STALE_MS: u64 = 60 * 60 * 1000;
+/// After a refetch that an unknown `kid` caused, or one that failed, not again for this long: made-up key ids must
+/// not become a flood of requests.
+const COOLDOWN_MS: u64 = 30 * 1000;
+
+/// The keys an isolate knows.
+#[derive(Debug)]
+pub struct KeyStore<K> {
+    state: RefCell<State<K>>,
+}
+
+#[derive(Debug)]
+struct State<K> {
+    keys: Vec<PublicKey<K>>,
+    /// When the set was last fetched; `None` before the first time.
+    fetched_ms: Option<u64>,
+    /// No refetch for an unknown key, nor after a failure, before this time.
+    cooldown_until_ms: u64,
+}
+
+/// One usable key of a set.
+#[derive(Debug, Clone)]
+struct PublicKey<K> {
+    id: Option<String>,
+    algorithm: Algorithm,
+    key: K,
+}
+
+impl<K: Clone> KeyStore<K> {
+    /// Knows no key yet.
+    #[expect(clippy::new_without_default, reason = "a store is made once, with the isolate")]
+    pub fn new() -> Self {
+        Self { state: RefCell::new(State { keys: Vec::new(), fetched_ms: None, cooldown_until_ms: 0 }) }
+    }
+
+    /// The key a token names, with the algorithm that key is for.
+    pub(crate) async fn find<H: Host<Key = K>>(
+        &self,
+        host: &H,
+        config: &Config,
+        token: &SignedToken<'_>,
+    ) -> Result<(Algorithm, K), Problem> {
+        let now = host.now_ms();
+        let age = self.state.borrow().fetched_ms.map(|fetched| now.saturating_sub(fetched));
+        let cooling = now < self.state.borrow().cooldown_until_ms;
+        let mut just_fetched = false;
+        match (age, &config.jwks) {
+            (Some(_), Some(_)) => {}
+            (None, Some(fixed)) => self.take_in(host, fixed).await,
+            (Some(age), None) if age <= FRESH_MS => {}
+            (Some(age), None) if age <= STALE_MS && cooling => {}
+            (_, None) => {
+                just_fetched = self.fetch(host, config).await;
+                if !just_fetched && age.is_none_or(|age| age > STALE_MS) {
+                    return Err(Problem::new(
+                        &code::KEYS_UNAVAILABLE,
+                        "The issuer's key set could not be fetched, so no token can be checked. Try again shortly.",
+                    ));
+                }
+            }
+        }
+        if let Some(found) = self.known(token) {
+            return found;
+        }
+        if config.jwks.is_none() && !just_fetched && !cooling {
+            self.state.borrow_mut().cooldown_until_ms = now + COOLDOWN_MS;
+            if self.fetch(host, config).await
+                && let Some(found) = self.known(token)
+            {
+                return found;
+            }
+        }
+        Err(Problem::new(
+            &code::UNKNOWN_KEY,
+            "The token's kid is not in this project's key set: it is from another project, or its key was revoked.",
+        ))
+    }
+
+    /// Looks a token's key up among those known. A token without `kid` means the only key, where there is one.
+    fn known(&self, token: &SignedToken<'_>) -> Option<Result<(Algorithm, K), Problem>> {
+        let state = self.state.borrow();
+        let found = match (&token.key_id, state.keys.as_slice()) {
+            (None, [only]) => only,
+            (None, _) => return None,
+            (Some(id), keys) => keys.iter().find(|key| key.id.as_ref() == Some(id))?,
+        };
+        if found.algorithm.name() != token.algorithm {
+            return Some(Err(Problem::new(
+                &code::UNSUPPORTED_ALGORITHM,
+                "The token's alg is not the one its key is for (ES256).",
+            )));
+        }
+        Some(Ok((found.algorithm, found.key.clone())))
+    }
+
+    /// Fetches the issuer's key set. On failure the old one stays.
+    async fn fetch<H: Host<Key = K>>(&self, host: &H, config: &Config) -> bool {
+        let request = Outbound {
+            method: "GET",
+            url: format!("{}/auth/v1/.well-known/jwks.json", config.supabase_url),
+            headers: vec![("apikey", &config.publishable_key)],
+            body: None,
+            timeout_ms: config.timeout_ms,
+        };
+        let set = match host.fetch(request).await {
+            Ok(answer) if answer.status == 200 => String::from_utf8(answer.body).ok().filter(|set| is_key_set(set)),
+            _ => None,
+        };
+        match set {
+            Some(set) => {
+                self.take_in(host, &set).await;
+                true
+            }
+            None => {
+                self.state.borrow_mut().cooldown_until_ms = host.now_ms() + COOLDOWN_MS;
+                false
+            }
+        }
+    }
+
+    /// Replaces the known keys by those of a set that can be used.
+    async fn take_in<H: Host<Key = K>>(&self, host: &H, set: &str) {
+        let mut keys = Vec::new();
+        let set = Object::parse(set).unwrap_or_default();
+        for jwk in set.get("keys").and_then(Raw::array).unwrap_or_default() {
+            let Some((id, algorithm)) = Object::read(jwk).as_ref().and_then(purpose) else {
+                continue;
+            };
+            if let Some(key) = host.import_key(algorithm, jwk.text()).await {
+                keys.push(PublicKey { id, algorithm, key });
+            }
+        }
+        let mut state = self.state.borrow_mut();
+        state.keys = keys;
+        state.fetched_ms = Some(host.now_ms());
+    }
+}
+
+fn is_key_set(text: &str) -> bool {
+    Object::parse(text).is_some_and(|set| set.get("keys").is_some_and(|keys| keys.array().is_some()))
+}
+
+/// The id of a key and the algorithm it verifies with; `None` when verifying is not what it is for (RFC 7517
+/// sections 4.1 to 4.4), or when it is not one this function knows.
+fn purpose(jwk: &Object) -> Option<(Option<String>, Algorithm)> {
+    let text = |name| jwk.get(name).and_then(Raw::string);
+    let is_or_absent = |name, wanted: &str| jwk.get(name).is_none_or(|value| value.is_string(wanted));
+    let algorithm = match (text("kty")?.as_str(), text("crv").as_deref()) {
+        ("EC", Some("P-256")) => Algorithm::Es256,
+        _ => return None,
+    };
+    let verifies = jwk.get("key_ops").is_none_or(|operations| {
+        operations.array().is_some_and(|all| all.into_iter().any(|operation| operation.is_string("verify")))
+    });
+    let is_private = jwk.get("d").is_some();
+    (verifies && !is_private && is_or_absent("use", "sig") && is_or_absent("alg", algorithm.name()))
+        .then(|| (text("kid"), algorithm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COOLDOWN_MS, FRESH_MS, KeyStore, STALE_MS, purpose};
+    use crate::auth::token::SignedToken;
+    use crate::config::{Config, Variables};
+    use crate::fake::{FakeHost, run};
+    use crate::json::Object;
+
+    fn config(jwks: Option<&str>) -> Config {
+        let lookup = |name: &str| match name {
+            "SUPABASE_URL" => Some("https://abc.supabase.co".to_owned()),
+            "SUPABASE_PUBLISHABLE_KEY" => Some("sb_publishable_x".to_owned()),
+            "SUPABASE_JWKS" => jwks.map(str::to_owned),
+            _ => None,
+        };
+        Config::read(&mut Variables::new(&lookup))
+    }
+
+    fn find(keys: &KeyStore<String>, host: &FakeHost, config: &Config, key_id: &str) -> &'static str {
+        let token = FakeHost::token(key_id, "{}");
+        match run(keys.find(host, config, &SignedToken::parse(&token).unwrap())).unwrap() {
+            Ok((_, key)) => {
+                assert_eq!(key, key_id);
+                "ok"
+            }
+            Err(problem) => problem.code.name,
+        }
+    }
+
+    fn advance(host: &FakeHost, milliseconds: u64) {
+        host.now_ms.set(host.now_ms.get() + milliseconds);
+    }
+
+    #[test]
+    fn a_set_is_fetched_once_and_kept_while_fresh() {
+        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        for _ in 0..5 {
+            assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        }
+        advance(&host, FRESH_MS);
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        assert_eq!(host.sent.borrow().len(), 1);
+        assert_eq!(host.sent.borrow()[0].url, "https://abc.supabase.co/auth/v1/.well-known/jwks.json");
+        advance(&host, 1);
+        host.answer(200, &FakeHost::key_set(&["k2"]));
+        assert_eq!(find(&keys, &host, &config, "k1"), "unknown_key", "a revoked key ends with its freshness");
+        assert_eq!(host.sent.borrow().len(), 2, "a set just fetched is not fetched again for an unknown key");
+    }
+
+    #[test]
+    fn an_unknown_key_refetches_once_and_then_not_for_a_while() {
+        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        host.answer(200, &FakeHost::key_set(&["k1", "k2"]));
+        assert_eq!(find(&keys, &host, &config, "k2"), "ok", "a rotated key works at once");
+        for _ in 0..5 {
+            assert_eq!(find(&keys, &host, &config, "made-up"), "unknown_key");
+        }
+        assert_eq!(host.sent.borrow().len(), 2);
+        advance(&host, COOLDOWN_MS);
+        host.answer(200, &FakeHost::key_set(&["k1", "k2"]));
+        assert_eq!(find(&keys, &host, &config, "made-up"), "unknown_key");
+        assert_eq!(host.sent.borrow().len(), 3);
+    }
+
+    #[test]
+    fn an_issuer_that_is_down_locks_nobody_out_for_an_hour() {
+        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        advance(&host, FRESH_MS + 1);
+        host.answer(500, "");
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        assert_eq!(host.sent.borrow().len(), 2, "the failing issuer is not asked at every request");
+        advance(&host, STALE_MS);
+        assert_eq!(find(&keys, &host, &config, "k1"), "keys_unavailable");
+    }
+
+    #[test]
+    fn without_any_key_set_the_edge_is_unavailable_not_the_token_wrong() {
+        for (status, body) in [(500, ""), (200, "<html>"), (200, r#"{"message":"ok"}"#), (404, r#"{"keys":[]}"#)] {
+            let (host, keys) = (FakeHost::default(), KeyStore::new());
+            host.answer(status, body);
+            assert_eq!(find(&keys, &host, &config(None), "k1"), "keys_unavailable", "{status} {body}");
+            host.answer(200, &FakeHost::key_set(&["k1"]));
+            assert_eq!(find(&keys, &host, &config(None), "k1"), "ok", "the next request asks again");
+        }
+    }
+
+    #[test]
+    fn a_configured_set_is_never_fetched() {
+        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(Some(&FakeHost::key_set(&["k1"]))));
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        assert_eq!(find(&keys, &host, &config, "k2"), "unknown_key");
+        assert!(host.sent.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_token_without_key_id_means_the_only_key() {
+        let token = FakeHost::token("k1", "{}").replacen(
+            &crate::base64url::encode(br#"{"alg":"ES256","typ":"JWT","kid":"k1"}"#),
+            &crate::base64url::encode(br#"{"alg":"ES256"}"#),
+            1,
+        );
+        let token = SignedToken::parse(&token).unwrap();
+        for (set, found) in [(FakeHost::key_set(&["k1"]), true), (FakeHost::key_set(&["k1", "k2"]), false)] {
+            let keys = KeyStore::new();
+            assert_eq!(run(keys.find(&FakeHost::default(), &config(Some(&set)), &token)).unwrap().is_ok(), found);
+        }
+    }
+
+    #[test]
+    fn a_key_is_used_only_for_what_it_is_for() {
+        let usable = |jwk: &str| purpose(&Object::parse(jwk).unwrap()).is_some();
+        assert!(usable(r#"{"kty":"EC","crv":"P-256"}"#));
+        assert!(usable(r#"{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","key_ops":["verify"]}"#));
+        for jwk in [
+            r#"{"kty":"oct","k":"c2VjcmV0"}"#,
+            r#"{"kty":"EC","crv":"P-384"}"#,
+            r#"{"kty":"EC","crv":"P-256","use":"enc"}"#,
+            r#"{"kty":"EC","crv":"P-256","alg":"ES384"}"#,
+            r#"{"kty":"EC","crv":"P-256","key_ops":["sign"]}"#,
+            r#"{"kty":"EC","crv":"P-256","key_ops":"verify"}"#,
+            r#"{"kty":"EC","crv":"P-256","d":"private"}"#,
+            r#"{"crv":"P-256"}"#,
+        ] {
+            assert!(!usable(jwk), "{jwk}");
+        }
+    }
+}

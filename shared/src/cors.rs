@@ -1,0 +1,103 @@
+//! Cross-origin requests (the Fetch standard's CORS protocol): which pages may call, and what they may see.
+
+use crate::http::{Request, Response};
+
+/// How long a browser may remember a preflight, in seconds: Chromium's own upper bound.
+const MAX_AGE_SECONDS: &str = "7200";
+/// Request headers a page may send: the contract's list, of which supabase-js itself sends the first four.
+const ALLOW_HEADERS: &str = "authorization, apikey, content-type, x-client-info, x-region, idempotency-key, if-match, \
+                             prefer, x-request-id, traceparent, tracestate";
+/// Response headers a page may read.
+const EXPOSE_HEADERS: &str = "etag, location, retry-after, server-timing, x-request-id";
+
+/// Origins whose pages may call. None by default.
+#[derive(Debug, Default)]
+pub struct AllowedOrigins(Vec<String>);
+
+impl AllowedOrigins {
+    /// A comma list of origins (`https://app.example`), or `*`. `None` when one is not an origin.
+    pub fn parse(text: String) -> Option<Self> {
+        let origins: Vec<_> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+        let is_origin = |origin: &String| {
+            origin == "*"
+                || origin.split_once(':').is_some_and(|(scheme, rest)| {
+                    let host = rest.strip_prefix("//").unwrap_or_default();
+                    !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', ' ', '*'])
+                })
+        };
+        origins.iter().all(is_origin).then_some(Self(origins))
+    }
+
+    /// Adds the CORS headers to an answer: none for an origin that is not on the list.
+    pub fn apply(&self, request: &Request, response: &mut Response) {
+        let allowed = if self.0.iter().any(|origin| origin == "*") {
+            "*"
+        } else {
+            // The answer depends on the origin even where it allows nothing.
+            response.add("vary", "Origin");
+            match request.header("origin") {
+                Some(origin) if self.0.iter().any(|allowed| allowed == origin) => origin,
+                _ => return,
+            }
+        };
+        response.add("access-control-allow-origin", allowed);
+        response.add("access-control-expose-headers", EXPOSE_HEADERS);
+    }
+
+    /// The answer to a preflight for a resource with these methods. [`AllowedOrigins::apply`] adds the rest.
+    pub fn preflight(methods: &str) -> Response {
+        Response::empty(204)
+            .with("access-control-allow-methods", methods)
+            .with("access-control-allow-headers", ALLOW_HEADERS)
+            .with("access-control-max-age", MAX_AGE_SECONDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AllowedOrigins;
+    use crate::http::{Request, Response};
+
+    fn answer(allowed: &str, origin: Option<&str>) -> Response {
+        let request = Request {
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: origin.map(|origin| ("origin", origin.to_owned())).into_iter().collect(),
+            body: Ok(Vec::new()),
+        };
+        let mut response = Response::empty(200);
+        AllowedOrigins::parse(allowed.to_owned()).unwrap().apply(&request, &mut response);
+        response
+    }
+
+    #[test]
+    fn an_origin_on_the_list_is_echoed() {
+        let response = answer("https://a.example, https://b.example", Some("https://b.example"));
+        assert_eq!(response.header("access-control-allow-origin"), Some("https://b.example"));
+        assert_eq!(response.header("vary"), Some("Origin"));
+    }
+
+    #[test]
+    fn an_origin_not_on_the_list_gets_no_cors_headers() {
+        for origin in [Some("https://b.example.evil"), Some("null"), Some("http://a.example"), None] {
+            let response = answer("https://a.example", origin);
+            assert_eq!(response.header("access-control-allow-origin"), None, "{origin:?}");
+            assert_eq!(response.header("access-control-expose-headers"), None);
+        }
+    }
+
+    #[test]
+    fn a_star_lets_every_page_in() {
+        let response = answer("*", Some("https://b.example"));
+        assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(response.header("vary"), None);
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in ["a.example", "https://a.example/path", "https://", "https://*.example", "https://a,"] {
+            assert!(AllowedOrigins::parse(text.to_owned()).is_none(), "{text}");
+        }
+    }
+}

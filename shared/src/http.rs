@@ -1,0 +1,115 @@
+//! Requests and responses as plain data. Host adapters translate to and from these; nothing else touches the wire.
+
+/// The headers a function may read. Adapters copy these and no others.
+pub const READ_HEADERS: &[&str] = &[
+    "accept",
+    "access-control-request-method",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "origin",
+    "prefer",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+];
+
+/// An HTTP request, its body already read up to the function's limit.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Method name, as sent (methods are case-sensitive, RFC 9110 section 9.1).
+    pub method: String,
+    /// Path of the URL, still percent-encoded.
+    pub path: String,
+    /// Query of the URL without `?`, still percent-encoded.
+    pub query: String,
+    /// Lower-case names out of [`READ_HEADERS`], with their values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, or why it could not be had.
+    pub body: Result<Vec<u8>, BodyError>,
+}
+
+/// Why a request body could not be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// More bytes than the function takes; reading stopped there.
+    TooLarge,
+    /// The connection broke before the end.
+    Interrupted,
+}
+
+impl Request {
+    /// Splits an absolute URL into path and query. A missing path is `/`; the fragment is dropped.
+    pub fn split_url(url: &str) -> (String, String) {
+        let after_scheme = url.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or(url);
+        let path_on = after_scheme.find(['/', '?', '#']).map_or("", |at| after_scheme.get(at..).unwrap_or(""));
+        let target = path_on.split_once('#').map_or(path_on, |(target, _)| target);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        (if path.is_empty() { "/" } else { path }.to_owned(), query.to_owned())
+    }
+
+    /// The value of a header out of [`READ_HEADERS`].
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// An HTTP response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status code.
+    pub status: u16,
+    /// Header names in lower case, with their values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; nothing for 204, 304 and HEAD.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Response {
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: None }
+    }
+
+    /// A JSON answer. `body` must be JSON text.
+    pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".to_owned())], body: Some(body.into()) }
+    }
+
+    /// Adds a header.
+    pub fn add(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.push((name, value.into()));
+    }
+
+    /// The same answer with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.add(name, value);
+        self
+    }
+
+    /// The value of a header set so far.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Request;
+
+    #[test]
+    fn splits_urls_into_path_and_query() {
+        for (url, path, query) in [
+            ("https://a.example/functions/v1/chat-message?limit=6", "/functions/v1/chat-message", "limit=6"),
+            ("https://a.example", "/", ""),
+            ("https://a.example?x=1", "/", "x=1"),
+            ("http://127.0.0.1:8787/sessions/1#part", "/sessions/1", ""),
+            ("https://a.example/?q=http://b.example/?", "/", "q=http://b.example/?"),
+        ] {
+            assert_eq!(Request::split_url(url), (path.to_owned(), query.to_owned()), "{url}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What every Selvedge function stands on.
+//!
+//! A function is routes, request types and handlers ([`function::Function`]); everything else is here: reading and
+//! refusing requests ([`fields`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding to PostgREST as the
+//! caller ([`postgrest`]), and saying what went wrong ([`problem`], [`code`]).
+//!
+//! Nothing in this crate is about chat, and nothing but [`adapter`] knows a host: the rest sees the world through
+//! [`host::Host`], with one implementation over web standards (`web`) and one for native tests ([`fake`]).
+//!
+//! Features: `fake` brings the fake host (native tests only).
+
+pub mod adapter;
+pub mod auth;
+pub mod base64url;
+pub mod code;
+pub mod config;
+pub mod cors;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod fields;
+pub mod function;
+pub mod host;
+pub mod http;
+pub mod id;
+pub mod json;
+pub mod postgrest;
+pub mod problem;
+pub mod query;
+#[cfg(target_arch = "wasm32")]
+pub mod web;

@@ -1,0 +1,3 @@
+import { handle } from "./chat_message.js";
+
+Deno.serve(handle);

@@ -1,0 +1,61 @@
+//! Browsers: the preflight, and what a page may read. The local stack lets every origin in.
+
+use conformance::client::call;
+use conformance::person::{Person, message};
+use conformance::stack::Stack;
+use uuid::Uuid;
+
+const PAGE: &str = "https://app.example";
+
+#[tokio::test]
+async fn a_preflight_allows_what_supabase_js_sends() {
+    let answer = call("OPTIONS", Stack::running().function("chat-message"))
+        .header("origin", PAGE)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,apikey,content-type,x-client-info")
+        .send()
+        .await;
+    assert_eq!((answer.status.as_u16(), answer.bytes.len()), (204, 0));
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("access-control-max-age"), "7200");
+    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, POST, OPTIONS");
+    let allowed: Vec<_> = answer.header("access-control-allow-headers").split(", ").collect();
+    for header in [
+        "authorization",
+        "apikey",
+        "content-type",
+        "x-client-info",
+        "x-region",
+        "idempotency-key",
+        "if-match",
+        "prefer",
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+    ] {
+        assert!(allowed.contains(&header), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_may_read_answers_and_errors_alike() {
+    let person = Person::new(&Stack::running()).await;
+    let url = person.stack.function("chat-message").to_owned();
+    for answer in [
+        person
+            .call("POST", "chat-message", "")
+            .header("origin", PAGE)
+            .json(&message(Uuid::new_v4(), "hello"))
+            .send()
+            .await,
+        call("POST", &url).header("origin", PAGE).body("application/json", "{}").send().await,
+        call("PUT", &url).header("origin", PAGE).send().await,
+        call("GET", format!("{url}/nowhere")).header("origin", PAGE).send().await,
+    ] {
+        assert_eq!(answer.headers.get_all("access-control-allow-origin").iter().count(), 1, "{}", answer.text());
+        let exposed = answer.header("access-control-expose-headers");
+        for header in ["etag", "location", "retry-after", "server-timing", "x-request-id"] {
+            assert!(exposed.split(", ").any(|name| name == header), "{header} in {exposed}");
+        }
+    }
+}

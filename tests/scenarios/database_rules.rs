@@ -1,0 +1,132 @@
+//! The edge is the first line, not the only one: every rule about data holds for a caller who goes straight to
+//! PostgREST with the same token.
+
+use chat_message::{MESSAGE_MAX_CHARS, Role};
+use conformance::person::Person;
+use conformance::stack::Stack;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn no_way_in_takes_a_value_that_breaks_a_rule() {
+    let stack = Stack::running();
+    let person = Person::new(&stack).await;
+    let session_id = Uuid::new_v4();
+    person.say(session_id, "hello").await;
+    let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({ "a": inner }));
+    for (member, value) in [
+        ("role", json!("assistant")),
+        ("role", Value::Null),
+        ("message", json!("x".repeat(MESSAGE_MAX_CHARS + 1))),
+        ("message", json!("")),
+        ("message", Value::Null),
+        ("meta", json!([])),
+        ("meta", json!("{}")),
+        ("meta", nested(17)),
+        ("meta", json!({ "a": "x".repeat(20_000) })),
+        ("id", Value::Null),
+    ] {
+        let mut row =
+            json!({ "session_id": session_id, "id": Uuid::new_v4(), "role": "bot", "message": "x", "meta": {} });
+        row[member] = value;
+        for target in ["chat_history", "rpc/save_message"] {
+            let answer = person.rest("POST", target).json(&row).send().await;
+            assert_eq!(answer.status, 400, "{target} {member}: {}", answer.text());
+        }
+    }
+    let kept = person.history(session_id, "").await.json();
+    assert_eq!(kept["messages"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_kind_of_white_space_is_blank_to_the_database_too() {
+    let person = Person::new(&Stack::running()).await;
+    let session_id = Uuid::new_v4();
+    person.say(session_id, "hello").await;
+    // All of Unicode's White_Space, as Rust's trim() has it: the edge and the database must agree.
+    for character in (1..=char::MAX as u32).filter_map(char::from_u32).filter(|character| character.is_whitespace()) {
+        let row =
+            json!({ "session_id": session_id, "id": Uuid::new_v4(), "role": "user", "message": character.to_string() });
+        let answer = person.rest("POST", "chat_history").json(&row).send().await;
+        assert_eq!(answer.status, 400, "U+{:04X} {}", character as u32, answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_caller_names_no_column_that_is_the_servers() {
+    let stack = Stack::running();
+    let person = Person::new(&stack).await;
+    let session_id = Uuid::new_v4();
+    person.say(session_id, "hello").await;
+    for (column, value) in [("seq", json!(7)), ("created_at", json!("2020-01-01T00:00:00Z"))] {
+        let mut row = json!({ "session_id": session_id, "id": Uuid::new_v4(), "role": "user", "message": "x" });
+        row[column] = value;
+        let answer = person.rest("POST", "chat_history").json(&row).send().await;
+        assert_eq!(answer.status, 403, "{column}: {}", answer.text());
+    }
+    for (column, value) in [
+        ("user_id", json!(Uuid::new_v4())),
+        ("fsm_state", json!("llm_conversation")),
+        ("machine", json!("other")),
+        ("machine_version", json!(2)),
+        ("version", json!(9)),
+        ("created_at", json!("2020-01-01T00:00:00Z")),
+        ("completed", json!(true)),
+        ("completion_time", json!("2020-01-01T00:00:00Z")),
+    ] {
+        let mut row = json!({ "session_id": Uuid::new_v4() });
+        row[column] = value.clone();
+        let answer = person.rest("POST", "sessions").json(&row).send().await;
+        assert_eq!(answer.status, 403, "insert {column}: {}", answer.text());
+        let target = format!("sessions?session_id=eq.{session_id}");
+        let answer = person.rest("PATCH", &target).json(&json!({ column: value })).send().await;
+        assert_eq!(answer.status, 403, "update {column}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_message_inserted_past_the_function_still_gets_its_place_and_touches_its_session() {
+    let person = Person::new(&Stack::running()).await;
+    let session_id = Uuid::new_v4();
+    let before = person.say(session_id, "one").await["session"]["last_activity"].clone();
+    let row = json!({ "session_id": session_id, "id": Uuid::new_v4(), "role": "user", "message": "two" });
+    let answer = person.rest("POST", "chat_history").header("prefer", "return=representation").json(&row).send().await;
+    assert_eq!((answer.status.as_u16(), &answer.json()[0]["seq"]), (201, &json!(2)));
+    let session = person.rest("GET", &format!("sessions?session_id=eq.{session_id}")).send().await.json();
+    assert!(session[0]["last_activity"].as_str() > before.as_str());
+}
+
+#[tokio::test]
+async fn last_activity_is_the_servers_time_whatever_a_caller_sends() {
+    let person = Person::new(&Stack::running()).await;
+    let session_id = Uuid::new_v4();
+    let before = person.say(session_id, "one").await["session"]["last_activity"].clone();
+    for time in ["2000-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+        let answer = person
+            .rest("PATCH", &format!("sessions?session_id=eq.{session_id}"))
+            .header("prefer", "return=representation")
+            .json(&json!({ "last_activity": time }))
+            .send()
+            .await;
+        let stored = answer.json()[0]["last_activity"].as_str().unwrap().to_owned();
+        assert!(stored.as_str() >= before.as_str().unwrap() && stored.as_str() < "2999", "{stored}");
+    }
+}
+
+#[tokio::test]
+async fn the_edge_and_the_database_know_the_same_words_and_limits() {
+    let database = Stack::running().database().await;
+    let check = |name: &'static str| {
+        let definition = "select pg_get_constraintdef(oid) from pg_constraint where conname = $1";
+        let database = &database;
+        async move { database.query_one(definition, &[&name]).await.unwrap().get::<_, String>(0) }
+    };
+    let roles = check("chat_history_role").await;
+    let mut listed: Vec<_> = roles.split('\'').skip(1).step_by(2).collect();
+    let mut known = Role::ALL.map(Role::name).to_vec();
+    listed.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(listed, known, "{roles}");
+    let length = check("chat_history_message_length").await;
+    assert!(length.contains(&format!("<= {MESSAGE_MAX_CHARS}")), "{length}");
+}

@@ -1,0 +1,68 @@
+//! Documentation that is held to the code.
+
+use std::collections::BTreeSet;
+
+use chat_message::ChatMessage;
+use conformance::stack::repository;
+use shared::code::Code;
+use shared::function::Function;
+
+/// Every code a function can answer with.
+fn codes() -> Vec<&'static Code> {
+    let raised = ChatMessage::RAISED.iter().map(|(code, _)| *code);
+    shared::code::ALL.iter().copied().chain(raised).collect()
+}
+
+#[test]
+fn errors_md_lists_exactly_the_codes_there_are() {
+    let text = std::fs::read_to_string(repository().join("docs/errors.md")).unwrap();
+    let listed: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.split_once("` — "))
+        .map(|(name, status)| (name.to_owned(), status.to_owned()))
+        .collect();
+    let known: BTreeSet<_> = codes().iter().map(|code| (code.name.to_owned(), code.status.to_string())).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn errors_md_lists_exactly_the_field_codes_there_are() {
+    let text = std::fs::read_to_string(repository().join("docs/errors.md")).unwrap();
+    let listed: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    // A Rule is the only way a field code comes to be.
+    let mut known = BTreeSet::new();
+    for folder in ["shared/src", "functions/chat-message/src"] {
+        for file in std::fs::read_dir(repository().join(folder)).unwrap().flatten() {
+            let source = std::fs::read_to_string(file.path()).unwrap_or_default();
+            let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+            let rules = source.split("Rule { code: \"").skip(1);
+            known.extend(rules.map(|rule| rule.split('"').next().unwrap().to_owned()));
+        }
+    }
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn configuration_md_lists_exactly_the_variables_that_are_read() {
+    let text = std::fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
+    let listed: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let mut known = BTreeSet::new();
+    for source in ["shared/src/config.rs", "functions/chat-message/src/lib.rs"] {
+        let source = std::fs::read_to_string(repository().join(source)).unwrap();
+        let source = source.split("#[cfg(test)]").next().unwrap().to_owned();
+        for call in [".parsed(\"", ".get(\""] {
+            known.extend(source.split(call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+        }
+    }
+    known.remove("keys"); // a JSON member
+    known.remove("default"); // another
+    assert_eq!(listed, known);
+}

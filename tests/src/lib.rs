@@ -1,0 +1,16 @@
+//! What the scenarios share: the stack under test, an HTTP client that hides nothing, people, and assertions.
+//!
+//! `cargo xtask test` starts a stack for each host and runs `scenarios/` against it. By hand: `cargo xtask dev` in
+//! one terminal, `SELVEDGE_STACK=.selvedge/stack.json cargo test -p conformance` in another.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop there and say where"
+)]
+
+pub mod assertions;
+pub mod client;
+pub mod person;
+pub mod stack;

@@ -1,0 +1,56 @@
+//! cargo's part: function crates to wasm.
+
+use std::fs;
+
+use crate::{
+    checkout::{Checkout, Function},
+    error::{Context as _, Error, Result},
+    host::Host,
+    progress::Progress,
+    tools::{
+        command::Tool,
+        rust::{WASM, cargo},
+    },
+};
+
+/// A function as cargo left it.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Which function.
+    pub function: Function,
+    /// For which host.
+    pub host: Host,
+    /// The module, before wasm-bindgen.
+    pub wasm: Vec<u8>,
+}
+
+/// Compiles functions for one host, all in one cargo run.
+///
+/// Both hosts share one target folder: cargo keeps their artefacts apart by features, so changing hosts rebuilds
+/// nothing; only the final file's name is the same for both, hence the read straight away.
+pub async fn compile(
+    checkout: &Checkout,
+    host: Host,
+    functions: &[Function],
+    progress: Progress,
+) -> Result<Vec<Compiled>> {
+    let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+    progress.say(format!("compiling {} for {host}", names.join(", ")));
+    let said = Tool::new(cargo(), checkout.root())
+        .args(["build", "--quiet", "--release", "--target", WASM, "--no-default-features", "--features", host.name()])
+        .args(names.iter().flat_map(|name| ["-p", name]))
+        .run()
+        .await?;
+    if !said.status.success() {
+        return Err(Error::new(format!("the functions do not compile for {host}:\n{}", said.everything())));
+    }
+    let folder = checkout.path("target").join(WASM).join("release");
+    functions
+        .iter()
+        .map(|function| {
+            let file = folder.join(format!("{}.wasm", function.stem()));
+            let wasm = fs::read(&file).context(|| format!("cargo left no {}", file.display()))?;
+            Ok(Compiled { function: function.clone(), host, wasm })
+        })
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! `cargo xtask build`: each function as release wasm with its glue, for each host, weighed.
+//!
+//! cargo compiles, wasm-bindgen (as a library, in the version Cargo.lock pins) writes the glue, what nobody uses is left
+//! out, binaryen's wasm-opt shrinks the rest. What has not changed is not done again.
+
+pub mod compile;
+pub mod features;
+pub mod glue;
+pub mod optimise;
+pub mod output;
+pub mod size;
+pub mod slim;
+pub mod stamp;
+
+use std::process::ExitCode;
+
+use crate::{
+    checkout::{Checkout, Function},
+    error::{Context as _, Result},
+    host::Host,
+    progress::Progress,
+    tools::{node, npm, rust, toolbox::Toolbox},
+};
+use compile::Compiled;
+use output::Output;
+use size::Weight;
+
+/// What `cargo xtask build` was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildOptions {
+    /// For these hosts.
+    pub hosts: Vec<Host>,
+    /// These functions; all when empty.
+    pub functions: Vec<String>,
+}
+
+/// Runs the command.
+pub async fn run(checkout: &Checkout, options: &BuildOptions) -> Result<ExitCode> {
+    let progress = Progress::start();
+    let functions = checkout.functions_named(&options.functions)?;
+    node::check(checkout.root()).await?;
+    rust::ensure_wasm(checkout.root()).await?;
+    // npm downloads while cargo compiles.
+    let (installed, weights) = tokio::join!(npm::ensure(checkout), async {
+        let mut compiled = Vec::new();
+        for host in &options.hosts {
+            compiled.extend(compile::compile(checkout, *host, &functions, progress).await?);
+        }
+        Ok(compiled)
+    });
+    installed?;
+    let weights = finish(checkout, weights?, progress).await?;
+    print!("{}", size::table(&weights));
+    let over = weights.iter().any(Weight::over_budget);
+    Ok(if over { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Glue and optimisation of what cargo compiled; all modules at once, as wasm-opt in Node is slow and single-threaded.
+pub async fn finish(checkout: &Checkout, compiled: Vec<Compiled>, progress: Progress) -> Result<Vec<Weight>> {
+    let toolbox = Toolbox::new(checkout)?;
+    let mut tasks = Vec::new();
+    for module in compiled {
+        let (checkout, toolbox) = (checkout.clone(), toolbox.clone());
+        tasks.push(tokio::spawn(async move { finish_one(&checkout, &toolbox, module, progress).await }));
+    }
+    let mut weights = Vec::new();
+    for task in tasks {
+        weights.push(task.await.context(|| "A build step ended early".into())??);
+    }
+    Ok(weights)
+}
+
+async fn finish_one(checkout: &Checkout, toolbox: &Toolbox, module: Compiled, progress: Progress) -> Result<Weight> {
+    let output = Output::of(checkout, module.host, &module.function);
+    let stamp = stamp::Stamp::of(checkout, &module)?;
+    if !stamp.is_on(&output) {
+        progress.say(format!("making {} for {} small", module.function.name, module.host));
+        let raw = output.scratch();
+        glue::generate(&module, &raw).await?;
+        let imports = slim::slim_module(toolbox, &module, &raw).await?;
+        optimise::shrink(toolbox, &module, &raw, &output).await?;
+        slim::slim_glue(toolbox, &module, &raw, imports).await?;
+        output.publish(&raw)?;
+        stamp.put_on(&output)?;
+    }
+    size::weigh(&output)
+}
+
+/// Functions for one host, compiled and finished.
+pub async fn build(checkout: &Checkout, host: Host, functions: &[Function], progress: Progress) -> Result<Vec<Weight>> {
+    let compiled = compile::compile(checkout, host, functions, progress).await?;
+    finish(checkout, compiled, progress).await
+}

@@ -1,0 +1,28 @@
+//! wasm-opt's part: the same module, smaller.
+
+use std::{fs, path::Path};
+
+use super::{compile::Compiled, features, output::Output};
+use crate::{
+    error::{Context as _, Result},
+    tools::toolbox::Toolbox,
+};
+
+/// What wasm-opt does besides allowing features.
+pub const PASSES: [&str; 4] = ["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features"];
+
+/// Shrinks the module in a folder of glue, in place.
+pub async fn shrink(toolbox: &Toolbox, module: &Compiled, folder: &Path, output: &Output) -> Result<()> {
+    let large = folder.join(output.wasm_name());
+    let small = folder.join("optimised.wasm");
+    toolbox
+        .wasm_opt()?
+        .arg(&large)
+        .args(PASSES)
+        .args(features::wasm_opt_flags(&module.wasm)?)
+        .arg("-o")
+        .arg(&small)
+        .succeed(&format!("Making {} small", module.function.name))
+        .await?;
+    fs::rename(&small, &large).context(|| format!("{} cannot be replaced", large.display()))
+}

@@ -1,0 +1,112 @@
+//! What a function weighs, and what it may.
+
+use std::{fmt::Write as _, fs, io::Write as _};
+
+use flate2::{Compression, write::GzEncoder};
+
+use super::output::Output;
+use crate::{
+    error::{Context as _, Result},
+    host::Host,
+};
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weight {
+    /// The function.
+    pub function: String,
+    /// The host it was built for.
+    pub host: Host,
+    /// The module, uncompressed, in bytes.
+    pub wasm: u64,
+    /// Module and glue, each after `gzip -9`, in bytes.
+    pub gzip: u64,
+}
+
+impl Weight {
+    /// Whether it weighs more than it may.
+    pub fn over_budget(&self) -> bool {
+        self.gzip > self.host.budget()
+    }
+}
+
+/// Weighs everything the host loads.
+pub fn weigh(output: &Output) -> Result<Weight> {
+    let mut weight = Weight { function: output.function.name.clone(), host: output.host, wasm: 0, gzip: 0 };
+    for file in output.loaded_files()? {
+        let bytes = fs::read(&file).context(|| format!("{} cannot be read", file.display()))?;
+        weight.gzip += gzipped(&bytes).context(|| format!("{} cannot be compressed", file.display()))?;
+        if file.extension().is_some_and(|kind| kind == "wasm") {
+            weight.wasm += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        }
+    }
+    Ok(weight)
+}
+
+fn gzipped(bytes: &[u8]) -> std::io::Result<u64> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(u64::try_from(encoder.finish()?.len()).unwrap_or(u64::MAX))
+}
+
+/// The table, a row a function and host.
+pub fn table(weights: &[Weight]) -> String {
+    let wide = weights.iter().map(|weight| weight.function.len()).max().unwrap_or(0).max("function".len());
+    let mut table = String::new();
+    let _ = writeln!(
+        table,
+        "{:wide$}  {:8}  {:>11}  {:>16}  {:>9}",
+        "function", "host", "wasm bytes", "gzip, with glue", "budget"
+    );
+    for weight in weights {
+        let verdict = if weight.over_budget() { "  OVER" } else { "" };
+        let _ = writeln!(
+            table,
+            "{:wide$}  {:8}  {:>11}  {:>13.1} KB  {:>6} KB{verdict}",
+            weight.function,
+            weight.host.name(),
+            weight.wasm,
+            kilobytes(weight.gzip),
+            weight.host.budget() / 1000,
+        );
+    }
+    table
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+fn kilobytes(bytes: u64) -> f64 {
+    bytes as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Weight, gzipped, table};
+    use crate::host::Host;
+
+    #[test]
+    fn the_table_lines_up_and_marks_what_is_over() {
+        let weight = |host, gzip| Weight { function: "chat-message".into(), host, wasm: 123_456, gzip };
+        let table = table(&[weight(Host::Workers, 40_000), weight(Host::Supabase, 45_090)]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "function      host       wasm bytes   gzip, with glue     budget",
+                "chat-message  workers        123456           40.0 KB      55 KB",
+                "chat-message  supabase       123456           45.1 KB      45 KB  OVER",
+            ]
+        );
+    }
+
+    #[test]
+    fn exactly_the_budget_is_not_over() {
+        let weight = |gzip| Weight { function: "f".into(), host: Host::Supabase, wasm: 0, gzip };
+        assert!(!weight(45_000).over_budget());
+        assert!(weight(45_000 + 1).over_budget());
+    }
+
+    #[test]
+    fn compression_is_gzips() {
+        assert!(gzipped(&[b'a'; 10_000]).is_ok_and(|size| size < 100));
+    }
+}

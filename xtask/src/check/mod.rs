@@ -1,0 +1,113 @@
+//! `cargo xtask test`: everything CI checks, step by step, counted.
+
+pub mod cargo_tools;
+pub mod conformance;
+pub mod deploy;
+pub mod leftovers;
+pub mod migrations;
+pub mod report;
+pub mod rust;
+pub mod typescript;
+pub mod wasm;
+
+use std::process::ExitCode;
+
+use crate::{
+    build,
+    checkout::Checkout,
+    error::{Error, Result},
+    host::Host,
+    progress::Progress,
+    signals,
+    tools::{node, npm, platform::Platform, rust as toolchain},
+};
+use report::{Outcome, Report};
+
+/// The steps, in the order they run.
+pub const STEPS: [&str; 9] = ["fmt", "clippy", "unit", "wasm", "build", "glue", "deploy", "migrations", "conformance"];
+
+/// What `cargo xtask test` was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestOptions {
+    /// On these hosts.
+    pub hosts: Vec<Host>,
+    /// These steps; all when empty.
+    pub only: Vec<&'static str>,
+}
+
+/// Runs the command. The last line on stdout is `N passed, N failed`.
+pub async fn run(checkout: &Checkout, options: &TestOptions) -> Result<ExitCode> {
+    let stop = signals::stop_requested()?;
+    let mut report = Report::new(Progress::start());
+    let stopped = tokio::select! {
+        ran = steps(checkout, options, &mut report) => ran.err(),
+        () = stop => Some(Error::new("stopped")),
+    };
+    if let Some(error) = stopped {
+        report.failed(&error);
+    }
+    println!("{}", report.summary());
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) -> Result<()> {
+    let wanted = |step: &str| options.only.is_empty() || options.only.contains(&step);
+    leftovers::clear(checkout).await;
+    Platform::this()?;
+    node::check(checkout.root()).await?;
+    toolchain::ensure_wasm(checkout.root()).await?;
+
+    if wanted("fmt") {
+        report.step("fmt", rust::format(checkout)).await;
+    }
+    if wanted("clippy") {
+        rust::lint(checkout, &options.hosts, report).await?;
+    }
+    if wanted("unit") {
+        report.step("unit", rust::unit_tests(checkout)).await;
+    }
+    if wanted("wasm") {
+        wasm::tests(checkout, report).await?;
+    }
+    if ["build", "glue", "deploy", "migrations", "conformance"].into_iter().any(wanted) {
+        npm::ensure(checkout).await?;
+    }
+    // The steps after it use what it builds, so it runs even when it is not asked for; then it is not counted.
+    if ["build", "glue", "deploy", "conformance"].into_iter().any(wanted) {
+        for host in &options.hosts {
+            let built = build_for(checkout, *host, report.progress());
+            if wanted("build") {
+                report.step(&format!("build, {host}"), built).await;
+            } else {
+                built.await?;
+            }
+        }
+    }
+    if wanted("glue") && options.hosts.contains(&Host::Supabase) {
+        report.step("glue, types", typescript::check(checkout)).await;
+    }
+    if wanted("deploy") && options.hosts.contains(&Host::Workers) {
+        for function in checkout.functions()? {
+            report.step(&format!("deploy, {} (dry run)", function.name), deploy::dry_run(checkout, &function)).await;
+        }
+    }
+    if wanted("migrations") {
+        migrations::check(checkout, report).await;
+    }
+    if wanted("conformance") {
+        for host in &options.hosts {
+            let name = format!("conformance, {host}");
+            let progress = report.progress();
+            report.step(&name, conformance::run(checkout, *host, progress)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Builds every function for a host; one that is over its budget fails the step.
+async fn build_for(checkout: &Checkout, host: Host, progress: Progress) -> Result<Outcome> {
+    let weights = build::build(checkout, host, &checkout.functions()?, progress).await?;
+    let table = build::size::table(&weights);
+    let over = weights.iter().any(build::size::Weight::over_budget);
+    Ok(Outcome { passed: u32::from(!over), failed: u32::from(over), output: table.clone(), note: Some(table) })
+}

@@ -1,0 +1,279 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser, ValueExt as _};
+
+use crate::{
+    build::BuildOptions,
+    check::{STEPS, TestOptions},
+    dev::DevOptions,
+    error::{Error, Result},
+    host::Host,
+    token::{Algorithm, TokenOptions},
+};
+
+/// What `cargo xtask --help` prints.
+pub const HELP: &str = "\
+Selvedge's commands
+
+cargo xtask dev [--host workers|supabase] [--ephemeral] [--api-port N] [--db-port N]
+    Installs what is missing, builds, and runs the whole stack until Ctrl-C: PostgreSQL, PostgREST, the functions on
+    the chosen host (default: workers) and a gateway laid out as Supabase's API. --ephemeral starts with an empty
+    database and leaves nothing behind.
+      SELVEDGE_API_PORT, SELVEDGE_DB_PORT   the ports (defaults 54321 and 54322)
+      SELVEDGE_DB_URL                       use a PostgreSQL that is already there (its superuser)
+      POSTGREST_BIN                         use another PostgREST
+      ALLOWED_ORIGINS, LOG_LEVEL, MESSAGE_MAX_CHARS, SUPABASE_TIMEOUT, SUPABASE_MAX_RETRIES, ...   go to the functions
+
+cargo xtask test [--host workers|supabase] [--only STEP]...
+    Everything CI checks; the last line is `N passed, N failed`. Steps:
+    fmt, clippy, unit, wasm, glue, build, deploy, migrations, conformance
+
+cargo xtask build [workers|supabase] [FUNCTION...]
+    Release wasm and glue, with sizes against their budgets.
+
+cargo xtask token [--sub UUID] [--role ROLE] [--ttl SECONDS] [--alg ES256|HS256|none] [--claims JSON]
+    A token signed by the local stack's key. A random --sub signs in nobody: rows refer to auth.users, so writes as a
+    user who does not exist are refused; sign up at /auth/v1/signup for one who does. --ttl may be negative. HS256 is
+    signed with the public key as its secret, and none with nothing: forgeries, for trying that they are refused.
+      SELVEDGE_STACK   the stack.json of another stack
+
+cargo xtask doctor
+    What is installed, what is missing, and the command that mends it.";
+
+/// A command with its options.
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    /// `--help`, or nothing at all.
+    Help,
+    /// `dev`.
+    Dev(DevOptions),
+    /// `test`.
+    Test(TestOptions),
+    /// `build`.
+    Build(BuildOptions),
+    /// `token`.
+    Token(TokenOptions),
+    /// `doctor`.
+    Doctor,
+}
+
+/// Reads a command line; `env` looks up an environment variable.
+pub fn parse(args: impl IntoIterator<Item = OsString>, env: &dyn Fn(&str) -> Option<String>) -> Result<Command> {
+    let mut parser = Parser::from_args(args);
+    read(&mut parser, env).map_err(|error| match error {
+        Refusal::Ours(error) => error,
+        Refusal::Theirs(error) => Error::new(error.to_string()).cure("cargo xtask --help"),
+    })
+}
+
+enum Refusal {
+    Ours(Error),
+    Theirs(lexopt::Error),
+}
+
+impl From<lexopt::Error> for Refusal {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Theirs(error)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+fn read(parser: &mut Parser, env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Refusal> {
+    match parser.next()? {
+        None | Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
+        Some(Arg::Value(name)) => match name.string()?.as_str() {
+            "help" => Ok(Command::Help),
+            "dev" => dev(parser, env),
+            "test" => test(parser),
+            "build" => build(parser),
+            "token" => token(parser),
+            "doctor" => doctor(parser),
+            other => Err(Error::new(format!("there is no command {other:?}")).cure("cargo xtask --help").into()),
+        },
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn dev(parser: &mut Parser, env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Refusal> {
+    let port = |name: &str, default: u16| match env(name) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| Error::new(format!("{name} is {text:?}, which is no port"))),
+    };
+    let mut options = DevOptions {
+        host: Host::Workers,
+        ephemeral: false,
+        api_port: port("SELVEDGE_API_PORT", 54321)?,
+        db_port: port("SELVEDGE_DB_PORT", 54322)?,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("host") => options.host = host(parser)?,
+            Arg::Long("ephemeral") => options.ephemeral = true,
+            Arg::Long("api-port") => options.api_port = parser.value()?.parse()?,
+            Arg::Long("db-port") => options.db_port = parser.value()?.parse()?,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Dev(options))
+}
+
+fn test(parser: &mut Parser) -> Result<Command, Refusal> {
+    let mut options = TestOptions { hosts: Host::ALL.to_vec(), only: Vec::new() };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("host") => options.hosts = vec![host(parser)?],
+            Arg::Long("only") => {
+                for value in parser.values()? {
+                    let name = value.string()?;
+                    let Some(step) = STEPS.iter().find(|step| **step == name) else {
+                        let known = STEPS.join(", ");
+                        return Err(Error::new(format!("there is no step {name:?}")).cure(known).into());
+                    };
+                    options.only.push(step);
+                }
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Test(options))
+}
+
+fn build(parser: &mut Parser) -> Result<Command, Refusal> {
+    let mut options = BuildOptions { hosts: Host::ALL.to_vec(), functions: Vec::new() };
+    let mut first = true;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Value(value) => {
+                let value = value.string()?;
+                match value.parse() {
+                    Ok(host) if first => options.hosts = vec![host],
+                    _ => options.functions.push(value),
+                }
+                first = false;
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Build(options))
+}
+
+fn token(parser: &mut Parser) -> Result<Command, Refusal> {
+    let mut options = TokenOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("sub") => options.sub = Some(parser.value()?.string()?),
+            Arg::Long("role") => options.role = parser.value()?.string()?,
+            Arg::Long("ttl") => options.ttl = parser.value()?.parse()?,
+            Arg::Long("alg") => options.algorithm = algorithm(&parser.value()?.string()?)?,
+            Arg::Long("claims") => {
+                let text = parser.value()?.string()?;
+                options.claims = serde_json::from_str(&text)
+                    .map_err(|error| Error::new(format!("--claims is not a JSON object: {error}")))?;
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Token(options))
+}
+
+fn doctor(parser: &mut Parser) -> Result<Command, Refusal> {
+    match parser.next()? {
+        None => Ok(Command::Doctor),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn host(parser: &mut Parser) -> Result<Host, Refusal> {
+    Ok(parser.value()?.string()?.parse::<Host>()?)
+}
+
+fn algorithm(name: &str) -> Result<Algorithm> {
+    match name {
+        "ES256" => Ok(Algorithm::Es256),
+        "HS256" => Ok(Algorithm::Hs256),
+        "none" => Ok(Algorithm::None),
+        "RS256" => Err(Error::new("the local stack has no RSA key yet").cure("ES256, HS256 or none")),
+        other => Err(Error::new(format!("there is no algorithm {other:?} here")).cure("ES256, HS256 or none")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Command> {
+        parse(line.split_whitespace().map(OsString::from), &|_| None)
+    }
+
+    fn dev_options() -> DevOptions {
+        DevOptions { host: Host::Workers, ephemeral: false, api_port: 54321, db_port: 54322 }
+    }
+
+    #[test]
+    fn dev_has_defaults() {
+        assert_eq!(of("dev").ok(), Some(Command::Dev(dev_options())));
+    }
+
+    #[test]
+    fn an_option_beats_the_environment() {
+        let env = |name: &str| (name == "SELVEDGE_API_PORT").then(|| "1000".to_owned());
+        let args = |line: &str| line.split_whitespace().map(OsString::from).collect::<Vec<_>>();
+        let from_env = DevOptions { api_port: 1000, ..dev_options() };
+        assert_eq!(parse(args("dev"), &env).ok(), Some(Command::Dev(from_env)));
+        let from_option = DevOptions { api_port: 2000, ephemeral: true, ..dev_options() };
+        assert_eq!(parse(args("dev --api-port=2000 --ephemeral"), &env).ok(), Some(Command::Dev(from_option)));
+        assert!(parse(args("dev"), &|_| Some("http".into())).is_err());
+    }
+
+    #[test]
+    fn build_takes_a_host_then_functions() {
+        let built = |hosts: &[Host], functions: &[&str]| {
+            let functions = functions.iter().map(|name| (*name).to_owned()).collect();
+            Some(Command::Build(BuildOptions { hosts: hosts.to_vec(), functions }))
+        };
+        assert_eq!(of("build").ok(), built(&Host::ALL, &[]));
+        assert_eq!(of("build supabase a b").ok(), built(&[Host::Supabase], &["a", "b"]));
+        assert_eq!(of("build a").ok(), built(&Host::ALL, &["a"]));
+    }
+
+    #[test]
+    fn only_takes_several_steps_and_refuses_unknown_ones() {
+        let only = TestOptions { hosts: vec![Host::Supabase], only: vec!["fmt", "unit"] };
+        assert_eq!(of("test --only fmt unit --host supabase").ok(), Some(Command::Test(only)));
+        assert!(of("test --only speling").is_err());
+    }
+
+    #[test]
+    fn a_token_may_have_expired_already() {
+        let options = TokenOptions { ttl: -60, role: "anon".into(), ..TokenOptions::default() };
+        assert_eq!(of("token --ttl -60 --role anon").ok(), Some(Command::Token(options)));
+        assert!(of("token --alg RS256").is_err());
+        assert!(of("token --claims [1]").is_err());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for line in ["deploy", "dev --hots workers", "dev --host deno", "doctor now", "build --fast"] {
+            assert!(of(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_step() {
+        for step in STEPS {
+            assert!(HELP.contains(step), "{step}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! One address in front of everything, laid out as a Supabase project's API.
+//!
+//! | path | goes to |
+//! |---|---|
+//! | `/rest/v1/*` | PostgREST |
+//! | `/functions/v1/<function>/*` | the function, which checks its callers itself |
+//! | `/auth/v1/*` | the development-only [issuer](crate::issuer) |
+
+pub mod api_key;
+pub mod connector;
+pub mod cors;
+pub mod drain;
+pub mod headers;
+pub mod proxy;
+pub mod reply;
+pub mod route;
+
+use std::{collections::BTreeMap, net::TcpListener, sync::Arc};
+
+use axum::{Router, body::Body, middleware, serve::ListenerExt as _};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tokio::task::JoinHandle;
+
+use crate::{
+    error::{Context as _, Result},
+    host::Host,
+    issuer::{self, Issuer},
+};
+use connector::Connector;
+
+/// Who is where.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    /// Where the functions run, which decides what of the path they see.
+    pub host: Host,
+    /// The gateway's own URL.
+    pub api_url: String,
+    /// What `apikey` must be.
+    pub publishable_key: String,
+    /// PostgREST's port.
+    pub postgrest: u16,
+    /// Each function's port.
+    pub functions: BTreeMap<String, u16>,
+}
+
+/// What every request handler knows.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    routes: Arc<Routes>,
+    issuer: Issuer,
+    client: Client<Connector, Body>,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Gateway {
+    /// Serves on a port that has been taken.
+    pub fn start(listener: TcpListener, routes: Routes, issuer: Issuer) -> Result<Self> {
+        listener.set_nonblocking(true).context(|| "The gateway's port cannot be used".into())?;
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .context(|| "The gateway's port cannot be used".into())?
+            // Answers go out as they come; waiting to fill a packet would add 40 ms to some of them.
+            .tap_io(|stream| drop(stream.set_nodelay(true)));
+        let client = Client::builder(TokioExecutor::new()).build(Connector::new());
+        let shared = Shared { routes: Arc::new(routes), issuer: issuer.clone(), client };
+        let auth = issuer::routes::router(issuer)
+            .layer(middleware::from_fn_with_state(shared.clone(), api_key::require))
+            .layer(middleware::from_fn(cors::allow_any_origin));
+        let app = Router::new().nest("/auth/v1", auth).fallback(proxy::forward).with_state(shared);
+        Ok(Self { serving: tokio::spawn(async move { axum::serve(listener, app).await }) })
+    }
+
+    /// Stops serving, at once.
+    pub fn stop(self) {
+        self.serving.abort();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}

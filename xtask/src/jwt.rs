@@ -1,0 +1,164 @@
+//! The stack's signing key, and the tokens it signs.
+//!
+//! ES256, as hosted projects use now: the public half is at `/auth/v1/.well-known/jwks.json`, PostgREST has it too,
+//! and nobody but the issuer needs the private half.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use p256::{
+    SecretKey,
+    ecdsa::{
+        Signature, SigningKey,
+        signature::{Signer as _, Verifier as _},
+    },
+    elliptic_curve::{
+        Generate as _,
+        pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding},
+    },
+};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Context as _, Error, Result};
+
+/// A key pair, known by its thumbprint.
+#[derive(Debug, Clone)]
+pub struct StackKey {
+    key: SigningKey,
+    kid: String,
+    coordinates: [String; 2],
+}
+
+impl StackKey {
+    /// A new key.
+    pub fn generate() -> Self {
+        Self::from(SecretKey::generate())
+    }
+
+    /// The key in a file.
+    pub fn load(file: &Path) -> Result<Self> {
+        let pem = fs::read_to_string(file).context(|| format!("{} cannot be read", file.display()))?;
+        let key = SecretKey::from_pkcs8_pem(&pem)
+            .map_err(|error| Error::new(format!("{} holds no P-256 key: {error}", file.display())))?;
+        Ok(Self::from(key))
+    }
+
+    /// The key in a file, made the first time, so that tokens outlive a restart.
+    pub fn load_or_create(file: &Path) -> Result<Self> {
+        if file.exists() {
+            return Self::load(file);
+        }
+        let secret = SecretKey::generate();
+        let pem = secret.to_pkcs8_pem(LineEnding::LF).context(|| "The new key cannot be written down".into())?;
+        write_secret(file, pem.as_bytes())?;
+        Ok(Self::from(secret))
+    }
+
+    /// The public half as a JSON Web Key.
+    pub fn public_jwk(&self) -> Value {
+        let [x, y] = &self.coordinates;
+        json!({
+            "kty": "EC", "crv": "P-256", "x": x, "y": y,
+            "kid": self.kid, "alg": "ES256", "use": "sig", "key_ops": ["verify"], "ext": true
+        })
+    }
+
+    /// The key set anybody may read.
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": [self.public_jwk()] })
+    }
+
+    /// A token with these claims.
+    pub fn sign(&self, claims: &Value) -> String {
+        let signed = unsigned(&json!({ "alg": "ES256", "kid": self.kid, "typ": "JWT" }), claims);
+        let signature: Signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature.to_bytes()))
+    }
+
+    /// The claims of a token this key signed and that has not expired; none otherwise.
+    pub fn verify(&self, token: &str) -> Option<Map<String, Value>> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let signature = Signature::from_slice(&Base64UrlUnpadded::decode_vec(signature).ok()?).ok()?;
+        self.key.verifying_key().verify(signed.as_bytes(), &signature).ok()?;
+        let (_, claims) = signed.split_once('.')?;
+        let claims: Map<String, Value> = serde_json::from_slice(&Base64UrlUnpadded::decode_vec(claims).ok()?).ok()?;
+        (claims.get("exp")?.as_i64()? > now()).then_some(claims)
+    }
+}
+
+impl From<SecretKey> for StackKey {
+    fn from(secret: SecretKey) -> Self {
+        let key = SigningKey::from(secret);
+        // SEC 1, uncompressed: a byte that says so, then x and y, 32 bytes each.
+        let point = key.verifying_key().to_sec1_bytes();
+        let (x, y) = point.get(point.len().saturating_sub(64)..).unwrap_or_default().split_at(32);
+        let [x, y] = [x, y].map(Base64UrlUnpadded::encode_string);
+        // RFC 7638: these members, in this order, without spaces.
+        let thumbprint = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
+        Self { kid: Base64UrlUnpadded::encode_string(&thumbprint), key, coordinates: [x, y] }
+    }
+}
+
+/// The first two parts of a token: what gets signed.
+pub fn unsigned(header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    format!("{}.{}", part(header), part(claims))
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Writes a file only its owner can read.
+pub fn write_secret(file: &Path, content: &[u8]) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+        .open(file)
+        .and_then(|mut open| open.write_all(content))
+        .context(|| format!("{} cannot be written", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_verifies_and_what_is_changed_does_not() {
+        let key = StackKey::generate();
+        let token = key.sign(&json!({ "sub": "someone", "exp": now() + 60 }));
+        assert_eq!(key.verify(&token).and_then(|claims| claims.get("sub").cloned()), Some(json!("someone")));
+        assert!(StackKey::generate().verify(&token).is_none());
+        let parts: Vec<&str> = token.split('.').collect();
+        let other = unsigned(&json!({}), &json!({ "sub": "other", "exp": now() + 60 }));
+        assert!(key.verify(&format!("{other}.{}", parts.last().unwrap_or(&""))).is_none());
+        assert!(key.verify("a.b.c").is_none());
+    }
+
+    #[test]
+    fn an_expired_token_does_not_verify() {
+        let key = StackKey::generate();
+        assert!(key.verify(&key.sign(&json!({ "exp": now() }))).is_none());
+    }
+
+    #[test]
+    fn a_key_on_disk_stays_the_same_and_private() -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = std::env::temp_dir().join(format!("selvedge-key-{}", uuid::Uuid::new_v4()));
+        let (first, second) = (StackKey::load_or_create(&file)?, StackKey::load_or_create(&file)?);
+        assert_eq!(first.jwks(), second.jwks());
+        let mode = fs::metadata(&file).map(|meta| meta.permissions().mode() & 0o777);
+        let _ = fs::remove_file(&file);
+        assert_eq!(mode.ok(), Some(0o600));
+        Ok(())
+    }
+}

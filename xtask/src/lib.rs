@@ -1,0 +1,59 @@
+//! Selvedge's commands, and the local stack as a library.
+//!
+//! The two commands a newcomer needs are `cargo xtask dev` and `cargo xtask test`. The stack they start
+//! ([`stack::Stack`]) is public so that tests can start one of their own and break parts of it.
+
+pub mod build;
+pub mod check;
+pub mod checkout;
+pub mod cli;
+pub mod dev;
+pub mod doctor;
+pub mod error;
+pub mod gateway;
+pub mod host;
+pub mod issuer;
+pub mod jwt;
+pub mod progress;
+pub mod signals;
+pub mod stack;
+pub mod token;
+pub mod tools;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use cli::Command;
+use error::{Context as _, Error};
+
+/// Runs one command line, the program's own name left out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
+    let command = cli::parse(args, &|name| std::env::var(name).ok())?;
+    let checkout = checkout::Checkout::this();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context(|| "The asynchronous runtime did not start".into())?;
+    runtime.block_on(async {
+        match command {
+            Command::Help => {
+                println!("{}", cli::HELP);
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Dev(options) => dev::run(&checkout, options).await,
+            Command::Build(options) => build::run(&checkout, &options).await,
+            Command::Token(options) => token::run(&checkout, &options),
+            Command::Doctor => doctor::run(&checkout).await,
+            Command::Test(options) => check::run(&checkout, &options).await,
+        }
+    })
+}

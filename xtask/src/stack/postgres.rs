@@ -1,0 +1,132 @@
+//! PostgreSQL: made, started, ready.
+
+use std::{fs, path::Path, time::Duration};
+
+use tokio::process::Command;
+
+use super::{database, home::Home, postgres_home::PostgresHome, service::Service};
+use crate::{
+    error::{Context as _, Error, Result},
+    tools::{command::Tool, platform::PostgresLine, toolbox::Toolbox},
+};
+
+/// A running PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres {
+    service: Service,
+    place: PostgresHome,
+    ephemeral: bool,
+    port: u16,
+}
+
+/// How to run it.
+#[derive(Debug, Clone, Copy)]
+pub struct PostgresOptions {
+    /// Which version.
+    pub line: PostgresLine,
+    /// On which port.
+    pub port: u16,
+    /// Whether its data goes with it.
+    pub ephemeral: bool,
+}
+
+/// The URL of a local one, as its superuser, who needs no password on loopback.
+pub fn url(port: u16) -> String {
+    format!("postgresql://postgres@127.0.0.1:{port}/postgres")
+}
+
+impl Postgres {
+    /// Starts it, making the database first where there is none. It is not ready yet.
+    pub async fn start(home: &Home, toolbox: &Toolbox, options: PostgresOptions) -> Result<Self> {
+        let PostgresOptions { line, port, ephemeral } = options;
+        let name = if ephemeral { "postgres-ephemeral" } else { "postgres" };
+        let place = PostgresHome::prepare(home, toolbox.postgres(line)?, name).await?;
+        if ephemeral {
+            let _ = fs::remove_dir_all(&place.data);
+        }
+        if place.data.exists() {
+            check_version(&place.data, line)?;
+        } else {
+            init(&place, line).await?;
+        }
+        let service = Service::start(home, "postgres", command(&place, port, ephemeral))?;
+        Ok(Self { service, place, ephemeral, port })
+    }
+
+    /// Waits until it takes connections.
+    pub async fn until_ready(&self) -> Result<()> {
+        let url = url(self.port);
+        self.service.until_ready(Duration::from_secs(30), database::until_connected(&url)).await
+    }
+
+    /// The program, for watching it.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &PostgresHome {
+        &self.place
+    }
+
+    /// Stops it cleanly.
+    pub async fn stop(self) {
+        self.service.stop().await;
+        if self.ephemeral {
+            self.place.remove_data();
+        }
+    }
+}
+
+fn command(place: &PostgresHome, port: u16, ephemeral: bool) -> Command {
+    let mut settings = vec![
+        "listen_addresses=127.0.0.1",
+        // No socket file: its path may not be longer than some 100 characters, and nobody needs it.
+        "unix_socket_directories=",
+        // 100 callers at once, PostgREST's pool, and tests that look inside.
+        "max_connections=200",
+        "timezone=UTC",
+        "log_line_prefix=%m [%p] %u ",
+    ];
+    if ephemeral {
+        settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
+    }
+    let mut command = Command::new(place.programs.join("bin/postgres"));
+    command.arg("-D").arg(&place.data).args(["-p", &port.to_string()]);
+    command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+    // Not in the checkout: whoever PostgreSQL runs as need not be able to enter it.
+    command.current_dir("/");
+    if let Some((uid, gid)) = place.user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// Makes the database beside its place and moves it there whole, so that an interrupted start leaves no half of one.
+async fn init(place: &PostgresHome, line: PostgresLine) -> Result<()> {
+    let part = place.data.with_extension("part");
+    place.make_folder(&part)?;
+    let locale: &[&str] = match line {
+        // The same order and case rules on every machine, whatever locales it has.
+        PostgresLine::V17 => &["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+        PostgresLine::V15 => &["--locale=C"],
+    };
+    Tool::new(place.programs.join("bin/initdb"), Path::new("/"))
+        .arg("-D")
+        .arg(&part)
+        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"])
+        .args(locale)
+        .user(place.user)
+        .succeed("Making the database")
+        .await?;
+    fs::rename(&part, &place.data).context(|| format!("{} cannot be made", place.data.display()))
+}
+
+fn check_version(data: &Path, line: PostgresLine) -> Result<()> {
+    let version = fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
+    if version.trim() == line.major().to_string() {
+        return Ok(());
+    }
+    let what = format!("{} is PostgreSQL {:?}'s data, not {}'s", data.display(), version.trim(), line.major());
+    Err(Error::new(what).cure(format!("rm -r {} (the local data is lost)", data.display())))
+}

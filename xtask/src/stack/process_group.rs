@@ -1,0 +1,42 @@
+//! A process and whatever it started, stopped together.
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// The group led by a process we started with `process_group(0)`. Dropped before [`Self::finished`], it is killed.
+#[derive(Debug)]
+pub struct ProcessGroup {
+    leader: Option<Pid>,
+}
+
+impl ProcessGroup {
+    /// The group of a child; none when the child has already gone.
+    pub fn of(pid: Option<u32>) -> Self {
+        Self { leader: pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) }
+    }
+
+    /// Signals the leader alone, and leaves it to stop its own.
+    pub fn signal_leader(&self, signal: Signal) {
+        if let Some(pid) = self.leader {
+            // Gone already is as good as stopped.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Signals all of it.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.leader {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    /// The leader has ended by itself: nothing is left to stop.
+    pub fn finished(mut self) {
+        self.leader = None;
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
