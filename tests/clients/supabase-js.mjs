@@ -5,7 +5,9 @@ import { randomUUID } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
 
 const [apiUrl, publishableKey] = process.argv.slice(2);
-const newClient = () => createClient(apiUrl, publishableKey, { auth: { persistSession: false } });
+// Node 20 has no WebSocket, and supabase-js asks for one although nothing here is realtime.
+const realtime = { transport: globalThis.WebSocket ?? class {} };
+const newClient = () => createClient(apiUrl, publishableKey, { auth: { persistSession: false }, realtime });
 
 async function signedIn() {
   const client = newClient();

@@ -9,7 +9,14 @@ use crate::{
 };
 
 /// What wasm-opt does besides allowing features.
-pub const PASSES: [&str; 4] = ["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features"];
+pub const PASSES: [&str; 5] = [
+    // The first KiB is the very end of Rust's stack, which nothing points into.
+    "--low-memory-unused",
+    "-Oz",
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];
 
 /// Shrinks the module in a folder of glue, in place.
 pub async fn shrink(toolbox: &Toolbox, module: &Compiled, folder: &Path, output: &Output) -> Result<()> {
