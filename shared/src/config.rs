@@ -19,6 +19,8 @@ pub struct Config {
     pub issuer: String,
     /// A fixed key set, instead of the one the issuer publishes.
     pub jwks: Option<String>,
+    /// The shared secret of a legacy project, with which its HS256 tokens are verified.
+    pub jwt_secret: Option<String>,
     /// How long an exchange with Supabase may take, in milliseconds.
     pub timeout_ms: u32,
 }
@@ -78,8 +80,9 @@ impl Config {
         });
         let issuer = variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| format!("{supabase_url}/auth/v1"));
         let jwks = variables.parsed("SUPABASE_JWKS", key_set);
+        let jwt_secret = variables.parsed("SUPABASE_JWT_SECRET", |secret| (secret.len() >= 32).then_some(secret));
         let timeout_ms = variables.parsed("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS);
-        Self { supabase_url, publishable_key, issuer, jwks, timeout_ms }
+        Self { supabase_url, publishable_key, issuer, jwks, jwt_secret, timeout_ms }
     }
 
     /// Reads `ALLOWED_ORIGINS`; no browser page is let in unless it is set.
@@ -127,8 +130,8 @@ fn milliseconds(text: String) -> Option<u32> {
     if whole.is_empty() || decimals.len() > 3 || !digits(whole) || !digits(decimals) {
         return None;
     }
-    let milliseconds = format!("{whole}{decimals:0<3}").parse().ok()?;
-    (1..=MAX_TIMEOUT_MS).contains(&milliseconds).then_some(milliseconds)
+    let milliseconds: u64 = format!("{whole}{decimals:0<3}").parse().ok()?;
+    u32::try_from(milliseconds).ok().filter(|milliseconds| (1..=MAX_TIMEOUT_MS).contains(milliseconds))
 }
 
 #[cfg(test)]

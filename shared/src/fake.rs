@@ -89,7 +89,8 @@ impl Host for FakeHost {
     }
 
     async fn import_key(&self, _: Algorithm, jwk: &str) -> Option<String> {
-        Object::parse(jwk)?.get("x").and_then(Raw::string)
+        let jwk = Object::parse(jwk)?;
+        jwk.get("x").or_else(|| jwk.get("k")).and_then(Raw::string)
     }
 
     async fn verify(&self, _: Algorithm, key: &String, signature: &[u8], _: &[u8]) -> bool {

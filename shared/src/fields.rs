@@ -153,18 +153,18 @@ pub fn text(value: Value, limit: usize) -> Result<String, Fault> {
         return Err(NUL_CHARACTER.broken());
     }
     if text.chars().count() > limit {
-        return Err(TOO_LONG.broken_at(limit));
+        return Err(TOO_LONG.broken_at(limit as u64));
     }
     Ok(text.to_owned())
 }
 
 /// A whole number from 1 to `most`.
-pub fn integer(value: Value, most: u32) -> Result<u32, Fault> {
+pub fn integer(value: Value, most: u64) -> Result<u64, Fault> {
     let text = string(value)?;
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(number) if digits && (1..=most).contains(&number) => Ok(number),
-        _ => Err(OUT_OF_RANGE.broken_at(most as usize)),
+        _ => Err(OUT_OF_RANGE.broken_at(most)),
     }
 }
 
@@ -175,11 +175,11 @@ pub fn stored_object<'a>(value: Value<'a>, max_bytes: usize, max_depth: usize) -
         return Err(NOT_AN_OBJECT.broken());
     }
     if raw.text().len() > max_bytes {
-        return Err(TOO_LARGE.broken_at(max_bytes));
+        return Err(TOO_LARGE.broken_at(max_bytes as u64));
     }
     let measure = raw.measure();
     if measure.depth > max_depth {
-        return Err(TOO_DEEP.broken_at(max_depth));
+        return Err(TOO_DEEP.broken_at(max_depth as u64));
     }
     if measure.unstorable {
         return Err(NOT_STORABLE.broken());

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use crate::auth::{self, Caller, KeyStore};
+use crate::auth::{Authenticator, Caller};
 use crate::code::{self, Code};
 use crate::config::{Config, Variables};
 use crate::cors::AllowedOrigins;
@@ -48,7 +48,7 @@ pub struct Edge<H: Host, F: Function> {
     host: H,
     origins: AllowedOrigins,
     setup: Result<Setup<F>, Vec<&'static str>>,
-    keys: KeyStore<H::Key>,
+    authenticator: Authenticator<H::Key>,
 }
 
 /// A configuration without faults.
@@ -66,7 +66,7 @@ pub struct Exchange<'a, H: Host, F: Function> {
     /// The host.
     pub host: &'a H,
     config: &'a Config,
-    keys: &'a KeyStore<H::Key>,
+    authenticator: &'a Authenticator<H::Key>,
     request_id: &'a str,
     timing: &'a Timing,
 }
@@ -92,7 +92,8 @@ impl<H: Host, F: Function> Edge<H, F> {
             [] => Ok(Setup { config, settings }),
             faulty => Err(faulty.to_vec()),
         };
-        Self { host, origins, setup, keys: KeyStore::new() }
+        let authenticator = Authenticator::new(&host);
+        Self { host, origins, setup, authenticator }
     }
 
     /// The host it runs on.
@@ -151,7 +152,7 @@ impl<H: Host, F: Function> Edge<H, F> {
             settings: &setup.settings,
             host: &self.host,
             config: &setup.config,
-            keys: &self.keys,
+            authenticator: &self.authenticator,
             request_id,
             timing,
         };
@@ -163,7 +164,7 @@ impl<H: Host, F: Function> Exchange<'_, H, F> {
     /// Finds out who is calling. First in every handler that touches a person's rows.
     pub async fn authenticate(&self) -> Result<Caller, Problem> {
         let started = self.host.now_ms();
-        let caller = auth::authenticate(self.host, self.config, self.keys, self.request).await;
+        let caller = self.authenticator.authenticate(self.host, self.config, self.request).await;
         self.timing.auth.set(self.host.now_ms().saturating_sub(started));
         caller
     }

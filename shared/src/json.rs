@@ -311,10 +311,10 @@ impl<'a> Scanner<'a> {
             let start = self.at;
             self.digits()?;
             let digits = self.text.get(start..self.at).unwrap_or_default();
-            exponent = digits.parse().unwrap_or(usize::MAX);
+            exponent = digits.parse().unwrap_or(u64::MAX);
         }
-        const LARGEST_EXPONENT: usize = 308;
-        self.measure.unstorable |= exponent.saturating_add(whole - 1) > LARGEST_EXPONENT;
+        const LARGEST_EXPONENT: u64 = 308;
+        self.measure.unstorable |= exponent.saturating_add(whole as u64 - 1) > LARGEST_EXPONENT;
         Ok(())
     }
 

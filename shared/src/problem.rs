@@ -49,7 +49,7 @@ pub struct Fault {
     /// The rule.
     pub rule: &'static Rule,
     /// The bound it sets, when it sets one.
-    pub bound: usize,
+    pub bound: u64,
 }
 
 /// A rule about values.
@@ -68,7 +68,7 @@ impl Rule {
     }
 
     /// A value that breaks this rule, whose bound this is.
-    pub fn broken_at(&'static self, bound: usize) -> Fault {
+    pub fn broken_at(&'static self, bound: u64) -> Fault {
         Fault { rule: self, bound }
     }
 }

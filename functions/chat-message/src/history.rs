@@ -14,15 +14,15 @@ use crate::cursor::{Cursor, Order};
 static OTHER_ORDER: Rule = Rule { code: "invalid_cursor", detail: "was given out for the other order" };
 
 /// Messages a page holds unless asked otherwise.
-const DEFAULT_LIMIT: u32 = 50;
+const DEFAULT_LIMIT: u64 = 50;
 /// Most messages a page holds: at most 8000 characters each, that is an answer a phone can take.
-const MAX_LIMIT: u32 = 200;
+const MAX_LIMIT: u64 = 200;
 
 /// A page to read.
 #[derive(Debug)]
 struct Page {
     session_id: Id,
-    limit: u32,
+    limit: u64,
     before: Option<Cursor>,
     order: Order,
 }
@@ -58,7 +58,7 @@ impl Page {
     fn arguments(&self) -> String {
         let mut arguments = ObjectWriter::new();
         arguments.string("session_id", self.session_id.as_str());
-        arguments.number("limit", self.limit.into());
+        arguments.number("limit", self.limit);
         if let Some(before) = self.before {
             arguments.number("before", before.seq);
         }

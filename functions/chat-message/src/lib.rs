@@ -65,7 +65,8 @@ impl Function for ChatMessage {
         Settings {
             user_message_max_chars: variables
                 .parsed("MESSAGE_MAX_CHARS", |text| {
-                    text.parse().ok().filter(|limit| (1..=MESSAGE_MAX_CHARS).contains(limit))
+                    let limit: u64 = text.parse().ok()?;
+                    usize::try_from(limit).ok().filter(|limit| (1..=MESSAGE_MAX_CHARS).contains(limit))
                 })
                 .unwrap_or(USER_MESSAGE_MAX_CHARS),
         }

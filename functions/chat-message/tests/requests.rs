@@ -185,6 +185,34 @@ fn without_a_good_token_nothing_is_sent() {
 }
 
 #[test]
+fn a_token_is_verified_once_and_then_remembered_until_it_expires() {
+    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
+    let ask = || {
+        edge.host().answer(200, SAVED);
+        run(edge.respond(request("POST", "/", &save_body()))).unwrap().status
+    };
+    assert_eq!([ask(), ask(), ask()], [201; 3]);
+    assert_eq!(edge.host().verified.get(), 1);
+    edge.host().now_ms.set(edge.host().now_ms.get() + 300_000);
+    assert_eq!(ask(), 201);
+    assert_eq!(edge.host().verified.get(), 2, "after five minutes it is verified again");
+    edge.host().now_ms.set(1_800_003_600_000);
+    assert_eq!(ask(), 401, "nobody is remembered past exp");
+}
+
+#[test]
+fn a_refused_token_is_not_remembered() {
+    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
+    for _ in 0..2 {
+        let mut forged = request("POST", "/", &save_body());
+        forged.headers[0].1.push('x');
+        assert_eq!(run(edge.respond(forged)).unwrap().status, 401);
+    }
+    assert_eq!(edge.host().verified.get(), 2);
+    assert!(edge.host().sent.borrow().is_empty());
+}
+
+#[test]
 fn history_is_asked_for_by_page_and_its_cursor_is_opaque() {
     let target = format!("/?session_id={SESSION}&limit=2&order=asc");
     let (response, sent) = respond(request("GET", &target, ""), Some((200, r#"{"messages" : [{}], "next" : 41}"#)));

@@ -26,8 +26,8 @@ impl<'a> Claims<'a> {
         Ok(Self(object))
     }
 
-    /// Judges the claims at `now`, in seconds since 1970.
-    pub(crate) fn check(&self, issuer: &str, now: u64) -> Result<(), Problem> {
+    /// Judges the claims at `now`, in seconds since 1970, and tells when they expire.
+    pub(crate) fn check(&self, issuer: &str, now: u64) -> Result<u64, Problem> {
         let expires = self.date("exp")?.ok_or_else(|| invalid("The token has no expiry (exp)."))?;
         if expires <= now {
             return Err(Problem::new(
@@ -62,7 +62,7 @@ impl<'a> Claims<'a> {
         if self.0.get("sub").is_none_or(|sub| fields::id(Value::Json(sub)).is_err()) {
             return Err(invalid("The token's subject (sub) is not a UUID."));
         }
-        Ok(())
+        Ok(expires)
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -75,7 +75,7 @@ impl<'a> Claims<'a> {
             return Ok(None);
         };
         let (whole, fraction) = value.text().split_once('.').unwrap_or((value.text(), ""));
-        match whole.parse() {
+        match whole.parse::<u64>() {
             Ok(date) if date <= LAST_DATE && fraction.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(date)),
             _ => Err(invalid("A date of the token (exp, nbf or iat) is not a number of seconds since 1970.")),
         }
@@ -106,7 +106,7 @@ mod tests {
 
     fn judge(payload: &str) -> &'static str {
         match Claims::parse(payload).and_then(|claims| claims.check(ISSUER, NOW)) {
-            Ok(()) => "ok",
+            Ok(_) => "ok",
             Err(problem) => problem.code.name,
         }
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use crate::auth::Algorithm;
 use crate::auth::token::SignedToken;
+use crate::base64url;
 use crate::code;
 use crate::config::Config;
 use crate::host::{Host, Outbound};
@@ -20,13 +21,15 @@ const COOLDOWN_MS: u64 = 30 * 1000;
 
 /// The keys an isolate knows.
 #[derive(Debug)]
-pub struct KeyStore<K> {
+pub(crate) struct KeyStore<K> {
     state: RefCell<State<K>>,
 }
 
 #[derive(Debug)]
 struct State<K> {
     keys: Vec<PublicKey<K>>,
+    /// The legacy shared secret, once a token asked for it.
+    secret: Option<K>,
     /// When the set was last fetched; `None` before the first time.
     fetched_ms: Option<u64>,
     /// No refetch for an unknown key, nor after a failure, before this time.
@@ -43,9 +46,17 @@ struct PublicKey<K> {
 
 impl<K: Clone> KeyStore<K> {
     /// Knows no key yet.
-    #[expect(clippy::new_without_default, reason = "a store is made once, with the isolate")]
-    pub fn new() -> Self {
-        Self { state: RefCell::new(State { keys: Vec::new(), fetched_ms: None, cooldown_until_ms: 0 }) }
+    pub(crate) fn new() -> Self {
+        Self { state: RefCell::new(State { keys: Vec::new(), secret: None, fetched_ms: None, cooldown_until_ms: 0 }) }
+    }
+
+    /// Which key set this is, by when it was taken in; `None` when it is time to look for another.
+    pub(crate) fn epoch<H: Host>(&self, host: &H, config: &Config) -> Option<u64> {
+        let Some(fetched) = self.state.borrow().fetched_ms else {
+            // A project with a shared secret may never need a set.
+            return config.jwt_secret.is_some().then_some(0);
+        };
+        (config.jwks.is_some() || host.now_ms().saturating_sub(fetched) <= FRESH_MS).then_some(fetched)
     }
 
     /// The key a token names, with the algorithm that key is for.
@@ -55,6 +66,9 @@ impl<K: Clone> KeyStore<K> {
         config: &Config,
         token: &SignedToken<'_>,
     ) -> Result<(Algorithm, K), Problem> {
+        if let (Some(secret), "HS256") = (&config.jwt_secret, token.algorithm.as_str()) {
+            return self.shared_secret(host, secret).await;
+        }
         let now = host.now_ms();
         let age = self.state.borrow().fetched_ms.map(|fetched| now.saturating_sub(fetched));
         let cooling = now < self.state.borrow().cooldown_until_ms;
@@ -91,6 +105,24 @@ impl<K: Clone> KeyStore<K> {
         ))
     }
 
+    /// The key of a legacy project: a token that says HS256 is never verified with any other.
+    async fn shared_secret<H: Host<Key = K>>(&self, host: &H, secret: &str) -> Result<(Algorithm, K), Problem> {
+        let known = self.state.borrow().secret.clone();
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let jwk = format!(r#"{{"kty":"oct","k":"{}"}}"#, base64url::encode(secret.as_bytes()));
+                let key = host
+                    .import_key(Algorithm::Hs256, &jwk)
+                    .await
+                    .ok_or_else(|| Problem::new(&code::MISCONFIGURED, "Missing or wrong: SUPABASE_JWT_SECRET."))?;
+                self.state.borrow_mut().secret = Some(key.clone());
+                key
+            }
+        };
+        Ok((Algorithm::Hs256, key))
+    }
+
     /// Looks a token's key up among those known. A token without `kid` means the only key, where there is one.
     fn known(&self, token: &SignedToken<'_>) -> Option<Result<(Algorithm, K), Problem>> {
         let state = self.state.borrow();
@@ -102,7 +134,7 @@ impl<K: Clone> KeyStore<K> {
         if found.algorithm.name() != token.algorithm {
             return Some(Err(Problem::new(
                 &code::UNSUPPORTED_ALGORITHM,
-                "The token's alg is not the one its key is for (ES256).",
+                "The token's alg is not the one its key is for.",
             )));
         }
         Some(Ok((found.algorithm, found.key.clone())))
@@ -162,6 +194,9 @@ fn purpose(jwk: &Object) -> Option<(Option<String>, Algorithm)> {
     let is_or_absent = |name, wanted: &str| jwk.get(name).is_none_or(|value| value.is_string(wanted));
     let algorithm = match (text("kty")?.as_str(), text("crv").as_deref()) {
         ("EC", Some("P-256")) => Algorithm::Es256,
+        // Shorter moduli than 2048 bits (342 characters) can be factored: RFC 7518 section 3.3.
+        ("RSA", None) if text("n").is_some_and(|modulus| modulus.len() >= 342) => Algorithm::Rs256,
+        ("OKP", Some("Ed25519")) => Algorithm::EdDsa,
         _ => return None,
     };
     let verifies = jwk.get("key_ops").is_none_or(|operations| {
@@ -181,10 +216,15 @@ mod tests {
     use crate::json::Object;
 
     fn config(jwks: Option<&str>) -> Config {
+        config_with(jwks, None)
+    }
+
+    fn config_with(jwks: Option<&str>, secret: Option<&str>) -> Config {
         let lookup = |name: &str| match name {
             "SUPABASE_URL" => Some("https://abc.supabase.co".to_owned()),
             "SUPABASE_PUBLISHABLE_KEY" => Some("sb_publishable_x".to_owned()),
             "SUPABASE_JWKS" => jwks.map(str::to_owned),
+            "SUPABASE_JWT_SECRET" => secret.map(str::to_owned),
             _ => None,
         };
         Config::read(&mut Variables::new(&lookup))
@@ -287,8 +327,30 @@ mod tests {
     }
 
     #[test]
+    fn hs256_is_for_the_configured_secret_alone() {
+        let token = |alg: &str| {
+            let header = format!(r#"{{"alg":"{alg}","typ":"JWT","kid":"k1"}}"#);
+            [header.as_bytes(), b"{}", b"x"].map(crate::base64url::encode).join(".")
+        };
+        let found = |alg: &str, config: &Config| {
+            let text = token(alg);
+            let found = run(KeyStore::new().find(&FakeHost::default(), config, &SignedToken::parse(&text).unwrap()));
+            found.unwrap().map(|(algorithm, _)| algorithm.name()).map_err(|problem| problem.code.name)
+        };
+        let set = FakeHost::key_set(&["k1"]);
+        let secret = "a-shared-secret-of-32-characters";
+        assert_eq!(found("HS256", &config(Some(&set))), Err("unsupported_algorithm"));
+        assert_eq!(found("HS256", &config_with(Some(&set), Some(secret))), Ok("HS256"));
+        assert_eq!(found("ES256", &config_with(Some(&set), Some(secret))), Ok("ES256"));
+        assert_eq!(found("none", &config_with(Some(&set), Some(secret))), Err("unsupported_algorithm"));
+    }
+
+    #[test]
     fn a_key_is_used_only_for_what_it_is_for() {
         let usable = |jwk: &str| purpose(&Object::parse(jwk).unwrap()).is_some();
+        let rsa = |characters: usize| format!(r#"{{"kty":"RSA","e":"AQAB","n":"{}"}}"#, "x".repeat(characters));
+        assert!(usable(&rsa(342)) && !usable(&rsa(341)), "RSA keys of 2048 bits and more");
+        assert!(usable(r#"{"kty":"OKP","crv":"Ed25519"}"#) && !usable(r#"{"kty":"OKP","crv":"X25519"}"#));
         assert!(usable(r#"{"kty":"EC","crv":"P-256"}"#));
         assert!(usable(r#"{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","key_ops":["verify"]}"#));
         for jwk in [

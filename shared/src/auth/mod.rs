@@ -5,9 +5,8 @@
 
 mod claims;
 mod keys;
+mod memory;
 mod token;
-
-pub use keys::KeyStore;
 
 use crate::code;
 use crate::config::Config;
@@ -15,6 +14,8 @@ use crate::host::Host;
 use crate::http::Request;
 use crate::problem::Problem;
 use claims::Claims;
+use keys::KeyStore;
+use memory::Memory;
 use token::SignedToken;
 
 /// Longest token read, in bytes: gateways cut headers off at about this size.
@@ -25,6 +26,12 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 pub enum Algorithm {
     /// ECDSA over P-256 with SHA-256: what Supabase projects sign with.
     Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// Ed25519 (RFC 8037), where the host's WebCrypto has it.
+    EdDsa,
+    /// HMAC with SHA-256: legacy projects, and only where `SUPABASE_JWT_SECRET` is set.
+    Hs256,
 }
 
 impl Algorithm {
@@ -32,6 +39,9 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
+            Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
         }
     }
 }
@@ -43,21 +53,49 @@ pub struct Caller {
     pub token: String,
 }
 
-/// Finds out who is calling, or why nobody may be let in.
-pub async fn authenticate<H: Host>(
-    host: &H,
-    config: &Config,
-    keys: &KeyStore<H::Key>,
-    request: &Request,
-) -> Result<Caller, Problem> {
-    let text = bearer(request)?;
-    let token = SignedToken::parse(text)?;
-    let (algorithm, key) = keys.find(host, config, &token).await?;
-    if !host.verify(algorithm, &key, &token.signature, token.signed.as_bytes()).await {
-        return Err(Problem::new(&code::BAD_SIGNATURE, "The signature does not belong to this header and payload."));
+/// Whom an isolate trusts, and whom it has just verified.
+#[derive(Debug)]
+pub struct Authenticator<K> {
+    keys: KeyStore<K>,
+    memory: Memory,
+}
+
+impl<K: Clone> Authenticator<K> {
+    /// Knows nobody yet.
+    pub fn new<H: Host<Key = K>>(host: &H) -> Self {
+        let mut secret = [0; 16];
+        host.random(&mut secret);
+        Self { keys: KeyStore::new(), memory: Memory::new(secret) }
     }
-    Claims::parse(&token.payload)?.check(&config.issuer, host.now_ms() / 1000)?;
-    Ok(Caller { token: text.to_owned() })
+
+    /// Finds out who is calling, or why nobody may be let in. Costs one verification by the host, and none when the
+    /// token was verified a moment ago.
+    pub async fn authenticate<H: Host<Key = K>>(
+        &self,
+        host: &H,
+        config: &Config,
+        request: &Request,
+    ) -> Result<Caller, Problem> {
+        let text = bearer(request)?;
+        let now = host.now_ms() / 1000;
+        // Without a fresh key set nobody is remembered: a key that was revoked ends with its set.
+        let is_known = self.keys.epoch(host, config).is_some_and(|epoch| self.memory.knows(text, epoch, now));
+        if !is_known {
+            let token = SignedToken::parse(text)?;
+            let (algorithm, key) = self.keys.find(host, config, &token).await?;
+            if !host.verify(algorithm, &key, &token.signature, token.signed.as_bytes()).await {
+                return Err(Problem::new(
+                    &code::BAD_SIGNATURE,
+                    "The signature does not belong to this header and payload.",
+                ));
+            }
+            let expires = Claims::parse(&token.payload)?.check(&config.issuer, now)?;
+            if let Some(epoch) = self.keys.epoch(host, config) {
+                self.memory.learn(text, epoch, now, expires);
+            }
+        }
+        Ok(Caller { token: text.to_owned() })
+    }
 }
 
 /// The token in `Authorization: Bearer <token>`; the scheme in any case (RFC 9110 section 11.1).

@@ -23,12 +23,13 @@ impl<'a> SignedToken<'a> {
     /// Takes a token apart.
     pub(crate) fn parse(token: &'a str) -> Result<Self, Problem> {
         let malformed = |detail| Problem::new(&code::MALFORMED_TOKEN, detail);
-        let not_three = || malformed("A JSON Web Token has three parts with a dot between them.");
-        let (signed, signature) = token.rsplit_once('.').ok_or_else(not_three)?;
-        let (header, payload) = signed.split_once('.').ok_or_else(not_three)?;
-        if payload.contains('.') {
-            return Err(not_three());
-        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(malformed("A JSON Web Token has three parts with a dot between them."));
+        };
+        let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or(token);
         let not_base64url = || malformed("A part of the token is not base64url without padding, or not UTF-8.");
         let header = base64url::decode_text(header).ok_or_else(not_base64url)?;
         let payload = base64url::decode_text(payload).ok_or_else(not_base64url)?;

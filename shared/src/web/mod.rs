@@ -94,6 +94,9 @@ fn parameters(algorithm: Algorithm) -> JsValue {
     let parameters = Object::new();
     let members: &[(&str, &str)] = match algorithm {
         Algorithm::Es256 => &[("name", "ECDSA"), ("namedCurve", "P-256"), ("hash", "SHA-256")],
+        Algorithm::Rs256 => &[("name", "RSASSA-PKCS1-v1_5"), ("hash", "SHA-256")],
+        Algorithm::EdDsa => &[("name", "Ed25519")],
+        Algorithm::Hs256 => &[("name", "HMAC"), ("hash", "SHA-256")],
     };
     for (name, value) in members {
         // Setting a member of a plain object cannot fail.

@@ -9,10 +9,12 @@ use crate::{
 };
 
 /// What wasm-opt does besides allowing features.
-pub const PASSES: [&str; 5] = [
+pub const PASSES: [&str; 6] = [
     // The first KiB is the very end of Rust's stack, which nothing points into.
     "--low-memory-unused",
     "-Oz",
+    // Inlining what is called once makes less wasm, and more once it is compressed.
+    "--one-caller-inline-max-function-size=60",
     "--strip-debug",
     "--strip-producers",
     "--strip-target-features",

@@ -1,0 +1,113 @@
+//! Tokens verified a moment ago, so that a busy caller costs one signature check, not one a request.
+
+use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hasher};
+
+/// A token is remembered until its `exp`, and never longer than this, in seconds.
+const MAX_SECONDS: u64 = 5 * 60;
+/// Most tokens remembered in an isolate: 256 × 24 bytes. One more forgets the oldest.
+const CAPACITY: usize = 256;
+
+/// The memory. It holds no token, only fingerprints: SipHash, twice, over a secret of this isolate's own and the
+/// token. Without the secret nobody can look for another token with the same one.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    secret: [u8; 16],
+    entries: RefCell<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    known: Vec<Entry>,
+    /// Where the oldest is, once there are as many as there may be.
+    oldest: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    fingerprint: [u64; 2],
+    /// Seconds since 1970.
+    until: u64,
+}
+
+impl Memory {
+    /// Remembers nothing yet.
+    pub(crate) fn new(secret: [u8; 16]) -> Self {
+        Self { secret, entries: RefCell::default() }
+    }
+
+    /// Whether a token was verified with the key set of `epoch`, and may still be taken for it at `now`.
+    pub(crate) fn knows(&self, token: &str, epoch: u64, now: u64) -> bool {
+        let fingerprint = self.fingerprint(token, epoch);
+        self.entries.borrow().known.iter().any(|entry| entry.fingerprint == fingerprint && now < entry.until)
+    }
+
+    /// Remembers a token verified at `now` with the key set of `epoch`. With the next set it is verified anew: its key
+    /// may have been revoked.
+    pub(crate) fn learn(&self, token: &str, epoch: u64, now: u64, expires: u64) {
+        let entry = Entry { fingerprint: self.fingerprint(token, epoch), until: expires.min(now + MAX_SECONDS) };
+        let mut entries = self.entries.borrow_mut();
+        if entries.known.len() < CAPACITY {
+            entries.known.push(entry);
+            return;
+        }
+        let oldest = entries.oldest;
+        if let Some(place) = entries.known.get_mut(oldest) {
+            *place = entry;
+        }
+        entries.oldest = (oldest + 1) % CAPACITY;
+    }
+
+    fn fingerprint(&self, token: &str, epoch: u64) -> [u64; 2] {
+        [0_u8, 1].map(|half| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&self.secret);
+            hasher.write_u8(half);
+            hasher.write_u64(epoch);
+            hasher.write(token.as_bytes());
+            hasher.finish()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CAPACITY, MAX_SECONDS, Memory};
+
+    #[test]
+    fn a_token_is_known_for_five_minutes_and_never_past_its_expiry() {
+        let memory = Memory::new([7; 16]);
+        memory.learn("long", 1, 1000, 9000);
+        memory.learn("short", 1, 1000, 1060);
+        assert!(memory.knows("long", 1, 1000 + MAX_SECONDS - 1));
+        assert!(!memory.knows("long", 1, 1000 + MAX_SECONDS));
+        assert!(memory.knows("short", 1, 1059));
+        assert!(!memory.knows("short", 1, 1060));
+        assert!(!memory.knows("other", 1, 1000));
+    }
+
+    #[test]
+    fn another_key_set_forgets_every_token() {
+        let memory = Memory::new([7; 16]);
+        memory.learn("token", 1, 1000, 9000);
+        assert!(!memory.knows("token", 2, 1000));
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_forgets_the_oldest() {
+        let memory = Memory::new([7; 16]);
+        for number in 0..=CAPACITY {
+            memory.learn(&number.to_string(), 1, 1000, 9000);
+        }
+        assert_eq!(memory.entries.borrow().known.len(), CAPACITY);
+        assert!(!memory.knows("0", 1, 1000));
+        assert!(memory.knows("1", 1, 1000) && memory.knows(&CAPACITY.to_string(), 1, 1000));
+    }
+
+    #[test]
+    fn fingerprints_depend_on_the_isolates_secret() {
+        let prints = [[7; 16], [8; 16]].map(|secret| Memory::new(secret).fingerprint("token", 1));
+        assert_ne!(prints[0], prints[1]);
+        assert_ne!(prints[0][0], prints[0][1]);
+    }
+}
