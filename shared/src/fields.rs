@@ -23,6 +23,9 @@ static TOO_DEEP: Rule = Rule { code: "too_deep", detail: "must be at most # leve
 static NOT_STORABLE: Rule =
     Rule { code: "not_storable", detail: "holds a NUL character, half a surrogate pair or a number out of range" };
 static OUT_OF_RANGE: Rule = Rule { code: "out_of_range", detail: "must be a whole number from 1 to #" };
+static NOT_A_COUNT: Rule = Rule { code: "out_of_range", detail: "must be a whole number from 0 to #" };
+static NOT_A_NAME: Rule =
+    Rule { code: "invalid_name", detail: "must be lower-case letters, digits, _ or -, at most 64, a letter first" };
 
 /// Parameters that clients of Supabase add to any URL; they are for the gateway, not for the function.
 const GATEWAY_PARAMETERS: &[&str] = &["apikey", "forceFunctionRegion"];
@@ -158,14 +161,37 @@ pub fn text(value: Value, limit: usize) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-/// A whole number from 1 to `most`.
+/// A whole number from 1 to `most`, in a query.
 pub fn integer(value: Value, most: u64) -> Result<u64, Fault> {
-    let text = string(value)?;
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse() {
-        Ok(number) if digits && (1..=most).contains(&number) => Ok(number),
+    match digits(&string(value)?) {
+        Some(number) if (1..=most).contains(&number) => Ok(number),
         _ => Err(OUT_OF_RANGE.broken_at(most)),
     }
+}
+
+/// A JSON number that counts something: 0 to 2 147 483 647, PostgreSQL's `integer`.
+pub fn whole_number(value: Value) -> Result<u64, Fault> {
+    const MOST: u64 = i32::MAX as u64;
+    match value {
+        Value::Json(raw) => digits(raw.text()).filter(|number| *number <= MOST),
+        Value::Text(_) => None,
+    }
+    .ok_or(NOT_A_COUNT.broken_at(MOST))
+}
+
+/// The number that decimal digits, and nothing but digits, write.
+pub fn digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// The name of something that names are given to beforehand: lower-case letters, digits, `_` and `-`, at most 64, a
+/// letter first.
+pub fn name(value: Value) -> Result<String, Fault> {
+    let text = string(value)?;
+    let is_name = (1..=64).contains(&text.len())
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+    if is_name { Ok(text) } else { Err(NOT_A_NAME.broken()) }
 }
 
 /// A JSON object to be stored as `jsonb`, at most `max_bytes` as written and `max_depth` levels deep.
@@ -189,7 +215,7 @@ pub fn stored_object<'a>(value: Value<'a>, max_bytes: usize, max_depth: usize) -
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, Value, id, integer, stored_object, string, text};
+    use super::{Fields, Value, id, integer, name, stored_object, string, text, whole_number};
     use crate::json::Raw;
 
     fn json(text: &str) -> Value<'_> {
@@ -269,6 +295,29 @@ mod tests {
         assert_eq!(read("200").ok(), Some(200));
         for text in ["", "0", "201", "+5", "-1", "1.0", " 1", "99999999999"] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_are_json_numbers_without_sign_fraction_or_exponent() {
+        assert_eq!(whole_number(json("0")).ok(), Some(0));
+        assert_eq!(whole_number(json("2147483647")).ok(), Some(2_147_483_647));
+        for text in ["-1", "1.0", "1e3", "2147483648", "\"1\"", "true", "99999999999999999999"] {
+            assert!(whole_number(json(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain() {
+        assert!(name(json(r#""supportive-yarn""#)).is_ok() && name(json(r#""next_step""#)).is_ok());
+        for text in [
+            "\"\"".to_owned(),
+            r#""Next""#.into(),
+            r#""1a""#.into(),
+            r#""a b""#.into(),
+            format!("\"{}\"", "a".repeat(65)),
+        ] {
+            assert_eq!(name(json(&text)).unwrap_err().rule.code, "invalid_name", "{text}");
         }
     }
 

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use crate::auth::{Authenticator, Caller};
-use crate::code::{self, Code};
+use crate::code;
 use crate::config::{Config, Variables};
 use crate::cors::AllowedOrigins;
 use crate::fields::Fields;
@@ -61,6 +61,8 @@ struct Setup<F: Function> {
 pub struct Exchange<'a, H: Host, F: Function> {
     /// The request.
     pub request: &'a Request,
+    /// The path's segments below the function.
+    pub path: &'a [&'a str],
     /// Settings of the function's own.
     pub settings: &'a F::Settings,
     /// The host.
@@ -149,6 +151,7 @@ impl<H: Host, F: Function> Edge<H, F> {
         let setup = self.setup.as_ref().map_err(|faulty| misconfigured(faulty))?;
         let exchange = Exchange {
             request,
+            path: &path,
             settings: &setup.settings,
             host: &self.host,
             config: &setup.config,
@@ -276,9 +279,4 @@ fn health<F: Function>(request: &Request) -> Result<Response, Problem> {
     body.string("function", F::NAME);
     body.string("version", F::VERSION);
     Ok(Response::json(200, body.finish()))
-}
-
-/// Codes a function raises itself, for the test that holds `docs/errors.md` to them.
-pub fn raised_codes<F: Function>() -> impl Iterator<Item = &'static Code> {
-    F::RAISED.iter().map(|(code, _)| *code)
 }

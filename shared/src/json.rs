@@ -91,6 +91,11 @@ impl<'a> Object<'a> {
         Self::read(Raw::parse(text).ok()?)
     }
 
+    /// As [`Object::parse`], for bytes that should be UTF-8.
+    pub fn of_bytes(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse(std::str::from_utf8(bytes).ok()?)
+    }
+
     /// The members of a value that is an object; `None` for another type.
     pub fn read(value: Raw<'a>) -> Option<Self> {
         let mut members = Vec::new();

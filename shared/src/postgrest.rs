@@ -13,7 +13,28 @@ use crate::problem::Problem;
 
 /// A problem the database raises on purpose: `raise sqlstate 'PT409' using message = '<code>'`. PostgREST turns
 /// `PTxyz` into the status; the message is the code's name. The words are ours, never the database's.
-pub type Raised = (&'static Code, &'static str);
+#[derive(Debug)]
+pub struct Raised {
+    /// What kind of problem.
+    pub code: &'static Code,
+    /// The words for it.
+    pub detail: &'static str,
+    /// Members of the problem whose values the database gives, in a JSON object as the error's `detail`.
+    pub members: &'static [&'static str],
+}
+
+impl Raised {
+    /// A problem that says nothing but its code.
+    pub const fn new(code: &'static Code, detail: &'static str) -> Self {
+        Self { code, detail, members: &[] }
+    }
+
+    /// The same with members the database gives.
+    #[must_use]
+    pub const fn with(self, members: &'static [&'static str]) -> Self {
+        Self { members, ..self }
+    }
+}
 
 /// A database function to call.
 pub(crate) struct Rpc<'a> {
@@ -65,9 +86,18 @@ fn problem(answer: &Inbound, raised: &[Raised]) -> Problem {
     let member = |name| body.get(name).and_then(Raw::string).unwrap_or_default();
     let (sqlstate, message) = (member("code"), member("message"));
     if sqlstate.starts_with("PT")
-        && let Some((code, detail)) = raised.iter().find(|(code, _)| code.name == message)
+        && let Some(raised) = raised.iter().find(|raised| raised.code.name == message)
     {
-        return Problem::new(code, detail);
+        let mut problem = Problem::new(raised.code, raised.detail);
+        let details = member("details");
+        if let Some(details) = Object::parse(&details) {
+            for name in raised.members {
+                if let Some(value) = details.get(name) {
+                    problem.add_member(name, value);
+                }
+            }
+        }
+        return problem;
     }
     match (sqlstate.as_str(), answer.status) {
         ("PGRST301" | "PGRST302" | "PGRST303", _) | (_, 401) => Problem::new(
@@ -115,7 +145,17 @@ mod tests {
     use crate::host::Inbound;
 
     const GONE: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
-    const RAISED: &[Raised] = &[(&GONE, "No such session.")];
+    const MOVED: Code = Code { name: "version_conflict", status: 409, title: "Moved on" };
+    const RAISED: &[Raised] =
+        &[Raised::new(&GONE, "No such session."), Raised::new(&MOVED, "Moved on.").with(&["state", "version"])];
+
+    #[test]
+    fn a_raised_problem_has_the_members_it_names_and_no_others() {
+        let body =
+            r#"{"code":"PT409","message":"version_conflict","details":"{\"state\":\"goals\",\"version\":4,\"x\":1}"}"#;
+        let problem = problem(&Inbound { status: 409, body: body.as_bytes().to_vec() }, RAISED);
+        assert_eq!(problem.members, [("state", r#""goals""#.to_owned()), ("version", "4".to_owned())]);
+    }
 
     #[test]
     fn every_answer_has_its_meaning_and_leaks_no_sql() {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::code::{self, Code};
 use crate::http::Response;
-use crate::json::{self, ObjectWriter};
+use crate::json::{self, ObjectWriter, Raw};
 
 /// What a problem's `type` begins with; the code follows. A reference, relative to wherever the docs are served
 /// from (RFC 9457 section 3.1.1 allows that): this project has no home page to promise.
@@ -31,6 +31,8 @@ pub struct Content {
     pub errors: Vec<FieldError>,
     /// The methods there are, when the one asked for is not among them.
     pub allow: Option<String>,
+    /// Further members (RFC 9457 section 3.2): name, and value as JSON text.
+    pub members: Vec<(&'static str, String)>,
 }
 
 /// One field at fault.
@@ -112,7 +114,13 @@ impl Problem {
     /// A problem with nothing but its code and a detail.
     #[inline(never)]
     pub fn new(code: &'static Code, detail: &'static str) -> Self {
-        Self(Box::new(Content { code, detail: Cow::Borrowed(detail), errors: Vec::new(), allow: None }))
+        Self(Box::new(Content {
+            code,
+            detail: Cow::Borrowed(detail),
+            errors: Vec::new(),
+            allow: None,
+            members: Vec::new(),
+        }))
     }
 
     /// As [`Problem::new`], with a detail made for the occasion.
@@ -137,9 +145,21 @@ impl Problem {
         problem
     }
 
+    /// Adds a member.
+    pub fn add_member(&mut self, name: &'static str, value: Raw) {
+        self.0.members.push((name, value.text().to_owned()));
+    }
+
+    /// The same problem under another code.
+    #[must_use]
+    pub fn recoded(mut self, code: &'static Code) -> Self {
+        self.0.code = code;
+        self
+    }
+
     /// The answer the caller gets.
     pub fn into_response(self, request_id: &str) -> Response {
-        let Content { code, detail, errors, allow } = *self.0;
+        let Content { code, detail, errors, allow, members } = *self.0;
         let mut body = ObjectWriter::new();
         body.string("type", &format!("{TYPE_BASE}{}", code.name));
         body.string("title", code.title);
@@ -147,6 +167,9 @@ impl Problem {
         body.string("detail", &detail);
         body.string("code", code.name);
         body.string("request_id", request_id);
+        for (name, value) in members {
+            body.raw(name, &value);
+        }
         if !errors.is_empty() {
             let errors = errors.into_iter().map(|error| {
                 let mut item = ObjectWriter::new();

@@ -9,7 +9,7 @@ use shared::function::Function;
 
 /// Every code a function can answer with.
 fn codes() -> Vec<&'static Code> {
-    let raised = ChatMessage::RAISED.iter().map(|(code, _)| *code);
+    let raised = ChatMessage::RAISED.iter().map(|raised| raised.code);
     shared::code::ALL.iter().copied().chain(raised).collect()
 }
 

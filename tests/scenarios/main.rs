@@ -9,11 +9,16 @@
 )]
 
 mod access;
+mod attack_matrix;
 mod cors;
 mod database_rules;
+mod deploy;
 mod documentation;
+mod forwarding;
 mod history;
 mod http;
+mod key_sets;
 mod save_message;
 mod supabase_js;
+mod tokens;
 mod validation;

@@ -11,6 +11,15 @@
 )]
 
 pub mod assertions;
+pub mod attack;
+pub mod capture;
+pub mod catalogue;
 pub mod client;
+pub mod edge_runtime;
+pub mod forgery;
+pub mod isolated;
+pub mod key_server;
 pub mod person;
+pub mod scratch;
 pub mod stack;
+pub mod supabase_api;

@@ -48,10 +48,14 @@ impl Stack {
         self.functions[name].as_str().unwrap_or_else(|| panic!("the stack has no function {name}"))
     }
 
+    /// The key the stack's issuer signs with.
+    pub fn signing_key(&self) -> StackKey {
+        StackKey::load(&home::signing_key(&self.folder)).expect("the stack's signing key")
+    }
+
     /// A token signed by the stack's own key: with the right options, one its issuer would never give out.
     pub fn mint(&self, options: &TokenOptions) -> String {
-        let key = StackKey::load(&home::signing_key(&self.folder)).expect("the stack's signing key");
-        token::mint(&key, &self.api_url, options)
+        token::mint(&self.signing_key(), &self.api_url, options).expect("a token")
     }
 
     /// A connection to the database as its superuser: for looking at what is really stored, and for setting a

@@ -28,12 +28,12 @@ cargo xtask dev [--host workers|supabase] [--ephemeral] [--api-port N] [--db-por
 
 cargo xtask test [--host workers|supabase] [--only STEP]...
     Everything CI checks; the last line is `N passed, N failed`. Steps:
-    fmt, clippy, unit, wasm, glue, build, deploy, migrations, conformance
+    fmt, clippy, unit, wasm, glue, build, deploy, migrations, advisors, conformance
 
 cargo xtask build [workers|supabase] [FUNCTION...]
     Release wasm and glue, with sizes against their budgets.
 
-cargo xtask token [--sub UUID] [--role ROLE] [--ttl SECONDS] [--alg ES256|HS256|none] [--claims JSON]
+cargo xtask token [--sub UUID] [--role ROLE] [--ttl SECONDS] [--alg ES256|RS256|HS256|none] [--claims JSON]
     A token signed by the local stack's key. A random --sub signs in nobody: rows refer to auth.users, so writes as a
     user who does not exist are refused; sign up at /auth/v1/signup for one who does. --ttl may be negative. HS256 is
     signed with the public key as its secret, and none with nothing: forgeries, for trying that they are refused.
@@ -202,10 +202,10 @@ fn host(parser: &mut Parser) -> Result<Host, Refusal> {
 fn algorithm(name: &str) -> Result<Algorithm> {
     match name {
         "ES256" => Ok(Algorithm::Es256),
+        "RS256" => Ok(Algorithm::Rs256),
         "HS256" => Ok(Algorithm::Hs256),
         "none" => Ok(Algorithm::None),
-        "RS256" => Err(Error::new("the local stack has no RSA key yet").cure("ES256, HS256 or none")),
-        other => Err(Error::new(format!("there is no algorithm {other:?} here")).cure("ES256, HS256 or none")),
+        other => Err(Error::new(format!("there is no algorithm {other:?} here")).cure("ES256, RS256, HS256 or none")),
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
     fn a_token_may_have_expired_already() {
         let options = TokenOptions { ttl: -60, role: "anon".into(), ..TokenOptions::default() };
         assert_eq!(of("token --ttl -60 --role anon").ok(), Some(Command::Token(options)));
-        assert!(of("token --alg RS256").is_err());
+        assert!(of("token --alg RS512").is_err());
         assert!(of("token --claims [1]").is_err());
     }
 

@@ -7,7 +7,7 @@ use std::{
     fs,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -27,6 +27,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Context as _, Error, Result};
+use crate::rsa_key;
 
 /// A key pair, known by its thumbprint.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct StackKey {
     key: SigningKey,
     kid: String,
     coordinates: [String; 2],
+    /// Where the RSA key pair is that RS256 tokens are signed with, for a key on disk.
+    rsa: Option<PathBuf>,
 }
 
 impl StackKey {
@@ -47,18 +50,18 @@ impl StackKey {
         let pem = fs::read_to_string(file).context(|| format!("{} cannot be read", file.display()))?;
         let key = SecretKey::from_pkcs8_pem(&pem)
             .map_err(|error| Error::new(format!("{} holds no P-256 key: {error}", file.display())))?;
-        Ok(Self::from(key))
+        Ok(Self { rsa: Some(rsa_file(file)), ..Self::from(key) })
     }
 
     /// The key in a file, made the first time, so that tokens outlive a restart.
     pub fn load_or_create(file: &Path) -> Result<Self> {
-        if file.exists() {
-            return Self::load(file);
+        if !file.exists() {
+            let secret = SecretKey::generate();
+            let pem = secret.to_pkcs8_pem(LineEnding::LF).context(|| "The new key cannot be written down".into())?;
+            write_secret(file, pem.as_bytes())?;
         }
-        let secret = SecretKey::generate();
-        let pem = secret.to_pkcs8_pem(LineEnding::LF).context(|| "The new key cannot be written down".into())?;
-        write_secret(file, pem.as_bytes())?;
-        Ok(Self::from(secret))
+        rsa_key::ensure(&rsa_file(file))?;
+        Self::load(file)
     }
 
     /// The public half as a JSON Web Key.
@@ -72,14 +75,35 @@ impl StackKey {
 
     /// The key set anybody may read.
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [self.public_jwk()] })
+        let rsa = self.rsa.as_deref().and_then(|file| rsa_key::public_jwk(file).ok());
+        let keys: Vec<Value> = std::iter::once(self.public_jwk()).chain(rsa).collect();
+        json!({ "keys": keys })
+    }
+
+    /// A token with these claims, signed with the RSA key.
+    pub fn sign_rs256(&self, claims: &Value) -> Result<String> {
+        let file = self.rsa.as_deref().ok_or_else(|| Error::new("this stack has no RSA key"))?;
+        let signed = unsigned(&rsa_key::header(), claims);
+        let signature = rsa_key::signature(file, &signed)?;
+        Ok(format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature)))
+    }
+
+    /// The id tokens name this key by.
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// A token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         let signed = unsigned(&json!({ "alg": "ES256", "kid": self.kid, "typ": "JWT" }), claims);
+        let signature = self.signature(&signed);
+        format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
+    }
+
+    /// The signature over any text: r, then s, 32 bytes each.
+    pub fn signature(&self, signed: &str) -> Vec<u8> {
         let signature: Signature = self.key.sign(signed.as_bytes());
-        format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature.to_bytes()))
+        signature.to_bytes().to_vec()
     }
 
     /// The claims of a token this key signed and that has not expired; none otherwise.
@@ -102,7 +126,7 @@ impl From<SecretKey> for StackKey {
         let [x, y] = [x, y].map(Base64UrlUnpadded::encode_string);
         // RFC 7638: these members, in this order, without spaces.
         let thumbprint = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
-        Self { kid: Base64UrlUnpadded::encode_string(&thumbprint), key, coordinates: [x, y] }
+        Self { kid: Base64UrlUnpadded::encode_string(&thumbprint), key, coordinates: [x, y], rsa: None }
     }
 }
 
@@ -116,6 +140,11 @@ pub fn unsigned(header: &Value, claims: &Value) -> String {
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Where the RSA key pair is that goes with a signing key.
+fn rsa_file(signing_key: &Path) -> PathBuf {
+    signing_key.with_file_name("rsa-key.json")
 }
 
 /// Writes a file only its owner can read.
@@ -153,11 +182,16 @@ mod tests {
     #[test]
     fn a_key_on_disk_stays_the_same_and_private() -> Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
-        let file = std::env::temp_dir().join(format!("selvedge-key-{}", uuid::Uuid::new_v4()));
+        let folder = std::env::temp_dir().join(format!("selvedge-key-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&folder).context(|| "a folder for the key".into())?;
+        let file = folder.join("signing-key.pem");
         let (first, second) = (StackKey::load_or_create(&file)?, StackKey::load_or_create(&file)?);
         assert_eq!(first.jwks(), second.jwks());
+        assert_eq!(first.jwks().pointer("/keys/1/alg"), Some(&json!("RS256")));
+        assert!(!first.jwks().to_string().contains("\"d\""), "no private half is published");
+        assert_eq!(first.sign_rs256(&json!({}))?.split('.').count(), 3);
         let mode = fs::metadata(&file).map(|meta| meta.permissions().mode() & 0o777);
-        let _ = fs::remove_file(&file);
+        let _ = fs::remove_dir_all(&folder);
         assert_eq!(mode.ok(), Some(0o600));
         Ok(())
     }

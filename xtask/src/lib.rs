@@ -15,6 +15,7 @@ pub mod host;
 pub mod issuer;
 pub mod jwt;
 pub mod progress;
+pub mod rsa_key;
 pub mod signals;
 pub mod stack;
 pub mod token;

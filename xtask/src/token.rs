@@ -21,6 +21,8 @@ pub enum Algorithm {
     /// As it should be.
     #[default]
     Es256,
+    /// As it should be, with the stack's other key.
+    Rs256,
     /// A classic forgery: the public key's text as the shared secret.
     Hs256,
     /// Another: no signature.
@@ -60,12 +62,12 @@ pub fn run(checkout: &Checkout, options: &TokenOptions) -> Result<ExitCode> {
             .context(|| format!("--sub {sub:?} is no UUID"))
             .map_err(|error: Error| error.cure("another sub on purpose: --claims '{\"sub\": \"…\"}'"))?;
     }
-    println!("{}", mint(&key, &stack.api_url, options));
+    println!("{}", mint(&key, &stack.api_url, options)?);
     Ok(ExitCode::SUCCESS)
 }
 
 /// A token from the issuer of the stack at `api_url`, or one that pretends to be.
-pub fn mint(key: &StackKey, api_url: &str, options: &TokenOptions) -> String {
+pub fn mint(key: &StackKey, api_url: &str, options: &TokenOptions) -> Result<String> {
     let sub = options.sub.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut claims = json!({
         "iss": format!("{api_url}/auth/v1"),
@@ -81,8 +83,9 @@ pub fn mint(key: &StackKey, api_url: &str, options: &TokenOptions) -> String {
         claims.extend(options.claims.clone());
         claims.retain(|_, value| !value.is_null());
     }
-    match options.algorithm {
+    Ok(match options.algorithm {
         Algorithm::Es256 => key.sign(&claims),
+        Algorithm::Rs256 => key.sign_rs256(&claims)?,
         Algorithm::None => format!("{}.", unsigned(&json!({ "alg": "none", "typ": "JWT" }), &claims)),
         Algorithm::Hs256 => {
             let jwk = key.public_jwk();
@@ -92,7 +95,7 @@ pub fn mint(key: &StackKey, api_url: &str, options: &TokenOptions) -> String {
             // HMAC takes a key of any length, so this is never empty.
             format!("{signed}.{}", mac.map(|mac| Base64UrlUnpadded::encode_string(&mac)).unwrap_or_default())
         }
-    }
+    })
 }
 
 #[cfg(test)]
@@ -103,7 +106,7 @@ mod tests {
     fn claims_replace_and_null_removes() {
         let key = StackKey::generate();
         let claims = json!({ "aud": ["x"], "iss": null }).as_object().cloned().unwrap_or_default();
-        let token = mint(&key, "http://api", &TokenOptions { claims, ..TokenOptions::default() });
+        let token = mint(&key, "http://api", &TokenOptions { claims, ..TokenOptions::default() }).unwrap_or_default();
         let claims = key.verify(&token).unwrap_or_default();
         assert_eq!(claims.get("aud"), Some(&json!(["x"])));
         assert_eq!(claims.get("iss"), None);
@@ -114,7 +117,8 @@ mod tests {
     fn forgeries_are_not_what_the_key_signed() {
         let key = StackKey::generate();
         for algorithm in [Algorithm::Hs256, Algorithm::None] {
-            let token = mint(&key, "http://api", &TokenOptions { algorithm, ..TokenOptions::default() });
+            let token =
+                mint(&key, "http://api", &TokenOptions { algorithm, ..TokenOptions::default() }).unwrap_or_default();
             assert_eq!(token.split('.').count(), 3);
             assert!(key.verify(&token).is_none());
         }

@@ -69,8 +69,7 @@ impl Page {
     /// The database's page, with its `next` made opaque.
     fn answer(&self, found: &[u8]) -> Result<Response, Problem> {
         let unexpected = || Problem::new(&shared::code::UPSTREAM_ERROR, "get_history did not answer with a page.");
-        let text = std::str::from_utf8(found).map_err(|_| unexpected())?;
-        let page = Object::parse(text).ok_or_else(unexpected)?;
+        let page = Object::of_bytes(found).ok_or_else(unexpected)?;
         let (Some(messages), Some(next)) = (page.get("messages"), page.get("next")) else {
             return Err(unexpected());
         };

@@ -55,8 +55,11 @@ impl Function for ChatMessage {
     /// The longest message is 32 KB of four-byte characters; `meta` and the rest fit beside it.
     const BODY_LIMIT: usize = 64 * 1024;
     const RAISED: &'static [Raised] = &[
-        (&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's."),
-        (&ID_REUSED, "This id already stands for another message of the session. Make a new id for a new message."),
+        Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's."),
+        Raised::new(
+            &ID_REUSED,
+            "This id already stands for another message of the session. Make a new id for a new message.",
+        ),
     ];
     type Route = Route;
     type Settings = Settings;

@@ -80,8 +80,7 @@ impl<'a> NewMessage<'a> {
 /// The database's answer is the caller's; only the status and the location are read from it.
 fn answer(saved: Vec<u8>, session_id: &Id) -> Result<Response, Problem> {
     let unexpected = || Problem::new(&shared::code::UPSTREAM_ERROR, "save_message did not answer with what it stored.");
-    let text = std::str::from_utf8(&saved).map_err(|_| unexpected())?;
-    let object = Object::parse(text).ok_or_else(unexpected)?;
+    let object = Object::of_bytes(&saved).ok_or_else(unexpected)?;
     let replayed = object.get("replayed").and_then(Raw::boolean).ok_or_else(unexpected)?;
     let seq = object
         .get("message")

@@ -1,8 +1,11 @@
 //! `cargo xtask test`: everything CI checks, step by step, counted.
 
+pub mod advisors;
+pub mod capture;
 pub mod cargo_tools;
 pub mod conformance;
 pub mod deploy;
+pub mod fresh_database;
 pub mod leftovers;
 pub mod migrations;
 pub mod report;
@@ -24,7 +27,8 @@ use crate::{
 use report::{Outcome, Report};
 
 /// The steps, in the order they run.
-pub const STEPS: [&str; 9] = ["fmt", "clippy", "unit", "wasm", "build", "glue", "deploy", "migrations", "conformance"];
+pub const STEPS: [&str; 10] =
+    ["fmt", "clippy", "unit", "wasm", "build", "glue", "deploy", "migrations", "advisors", "conformance"];
 
 /// What `cargo xtask test` was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +73,7 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     if wanted("wasm") {
         wasm::tests(checkout, report).await?;
     }
-    if ["build", "glue", "deploy", "migrations", "conformance"].into_iter().any(wanted) {
+    if ["build", "glue", "deploy", "migrations", "advisors", "conformance"].into_iter().any(wanted) {
         npm::ensure(checkout).await?;
     }
     // The steps after it use what it builds, so it runs even when it is not asked for; then it is not counted.
@@ -94,11 +98,12 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     if wanted("migrations") {
         migrations::check(checkout, report).await;
     }
+    if wanted("advisors") {
+        report.step("advisors", advisors::check(checkout)).await;
+    }
     if wanted("conformance") {
         for host in &options.hosts {
-            let name = format!("conformance, {host}");
-            let progress = report.progress();
-            report.step(&name, conformance::run(checkout, *host, progress)).await;
+            conformance::check(checkout, *host, report).await;
         }
     }
     Ok(())

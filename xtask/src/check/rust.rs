@@ -20,7 +20,7 @@ pub async fn format(checkout: &Checkout) -> Result<Outcome> {
 /// Lints: all code for this machine, then what becomes wasm, as each host compiles it.
 pub async fn lint(checkout: &Checkout, hosts: &[Host], report: &mut Report) -> Result<()> {
     report.step("clippy, native", clippy(checkout, &["--workspace", "--all-targets"])).await;
-    report.step("clippy, wasm, shared", clippy(checkout, &["-p", "shared", "--target", WASM])).await;
+    report.step("clippy, wasm, shared", clippy(checkout, &["-p", "shared", "--tests", "--target", WASM])).await;
     let functions = checkout.functions()?;
     for host in hosts {
         let mut args = vec!["--target", WASM, "--no-default-features", "--features", host.name()];

@@ -7,6 +7,7 @@
 //! | `/auth/v1/*` | the development-only [issuer](crate::issuer) |
 
 pub mod api_key;
+pub mod capture;
 pub mod connector;
 pub mod cors;
 pub mod drain;
@@ -26,6 +27,7 @@ use crate::{
     host::Host,
     issuer::{self, Issuer},
 };
+use capture::Capture;
 use connector::Connector;
 
 /// Who is where.
@@ -51,37 +53,62 @@ pub struct Shared {
     client: Client<Connector, Body>,
 }
 
+/// Where it is reached.
+#[derive(Debug)]
+pub struct Doors {
+    /// By everybody.
+    pub clients: TcpListener,
+    /// By the functions alone, where a record of what they send is kept.
+    pub functions: Option<(TcpListener, Capture)>,
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Gateway {
-    /// Serves on a port that has been taken.
-    pub fn start(listener: TcpListener, routes: Routes, issuer: Issuer) -> Result<Self> {
-        listener.set_nonblocking(true).context(|| "The gateway's port cannot be used".into())?;
-        let listener = tokio::net::TcpListener::from_std(listener)
-            .context(|| "The gateway's port cannot be used".into())?
-            // Answers go out as they come; waiting to fill a packet would add 40 ms to some of them.
-            .tap_io(|stream| drop(stream.set_nodelay(true)));
+    /// Serves on ports that have been taken.
+    pub fn start(doors: Doors, routes: Routes, issuer: Issuer) -> Result<Self> {
         let client = Client::builder(TokioExecutor::new()).build(Connector::new());
         let shared = Shared { routes: Arc::new(routes), issuer: issuer.clone(), client };
         let auth = issuer::routes::router(issuer)
             .layer(middleware::from_fn_with_state(shared.clone(), api_key::require))
             .layer(middleware::from_fn(cors::allow_any_origin));
         let app = Router::new().nest("/auth/v1", auth).fallback(proxy::forward).with_state(shared);
-        Ok(Self { serving: tokio::spawn(async move { axum::serve(listener, app).await }) })
+        let Doors { clients, functions } = doors;
+        let serving = match functions {
+            None => vec![serve(clients, app)?],
+            Some((functions, capture)) => {
+                let asked = middleware::from_fn_with_state(capture.clone(), capture::client_request);
+                let sent = middleware::from_fn_with_state(capture, capture::function_request);
+                vec![serve(clients, app.clone().layer(asked))?, serve(functions, app.layer(sent))?]
+            }
+        };
+        Ok(Self { serving })
     }
 
     /// Stops serving, at once.
     pub fn stop(self) {
-        self.serving.abort();
+        drop(self);
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.serving.abort();
+        for door in &self.serving {
+            door.abort();
+        }
     }
+}
+
+fn serve(listener: TcpListener, app: Router) -> Result<JoinHandle<std::io::Result<()>>> {
+    let unusable = || "The gateway's port cannot be used".into();
+    listener.set_nonblocking(true).context(unusable)?;
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .context(unusable)?
+        // Answers go out as they come; waiting to fill a packet would add 40 ms to some of them.
+        .tap_io(|stream| drop(stream.set_nodelay(true)));
+    Ok(tokio::spawn(async move { axum::serve(listener, app).await }))
 }

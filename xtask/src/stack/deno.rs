@@ -24,8 +24,8 @@ pub async fn start(
             .current_dir(checkout.root())
             .env_clear()
             .envs(variables.iter().map(|(name, value)| (name, value)))
-            // There on hosted Supabase, and not to be touched: not on the list below, so reading it fails.
-            .env("SUPABASE_SERVICE_ROLE_KEY", "not-for-functions")
+            // Not on the list below, so reading one fails.
+            .envs(function_env::NOT_FOR_FUNCTIONS)
             .env("DENO_DIR", home.folder().join("deno"))
             .env("DENO_NO_UPDATE_CHECK", "1")
             .args(["run", "--quiet", "--no-prompt", "--no-lock", "--cached-only", "--allow-net=127.0.0.1"])

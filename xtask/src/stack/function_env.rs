@@ -16,6 +16,16 @@ const NAMES: [&str; 12] = [
     "LOG_LEVEL",
 ];
 
+/// What hosted Supabase puts into a function's environment besides, and no function may touch. The values are made up
+/// and unlike any other, so that a test can look for them in everything that leaves.
+pub const NOT_FOR_FUNCTIONS: [(&str, &str); 2] = [
+    ("SUPABASE_SERVICE_ROLE_KEY", "decoy-service-role-key-5b0f6a1c"),
+    ("SUPABASE_SECRET_KEYS", r#"{"default":"decoy-secret-key-e27d94f3"}"#),
+];
+
+/// The secrets in them, as they would look on their way out.
+pub const DECOYS: [&str; 2] = ["decoy-service-role-key-5b0f6a1c", "decoy-secret-key-e27d94f3"];
+
 /// Every variable a function may read. On Deno this is the permission list; reading any other fails.
 ///
 /// `SELVEDGE_X` stands for `SUPABASE_X` on hosted Supabase, where nobody may set names that begin so.
@@ -37,9 +47,36 @@ pub fn variables(api_url: &str, publishable_key: &str, env: &dyn Fn(&str) -> Opt
     names().filter_map(|name| env(&name).or_else(|| ours(&name)).map(|value| (name, value))).collect()
 }
 
+/// The same for functions that reach the stack by a door of their own. Tokens are still issued at `api_url`.
+pub fn variables_behind(
+    door: &str,
+    api_url: &str,
+    publishable_key: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Vec<(String, String)> {
+    let issuer = || format!("{api_url}/auth/v1");
+    variables(door, publishable_key, &|name| env(name).or_else(|| (name == "SUPABASE_JWT_ISSUER").then(issuer)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::variables;
+    use super::{DECOYS, NOT_FOR_FUNCTIONS, names, variables, variables_behind};
+
+    #[test]
+    fn a_door_of_their_own_changes_where_requests_go_and_not_who_issues_tokens() {
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let all = variables_behind("http://door", "http://api", "k", &|_| None);
+        assert!(all.contains(&text("SUPABASE_URL", "http://door")), "{all:?}");
+        assert!(all.contains(&text("SUPABASE_JWT_ISSUER", "http://api/auth/v1")), "{all:?}");
+    }
+
+    #[test]
+    fn what_is_not_for_functions_is_not_on_the_list_of_what_they_may_read() {
+        for ((name, value), decoy) in NOT_FOR_FUNCTIONS.into_iter().zip(DECOYS) {
+            assert!(value.contains(decoy));
+            assert!(names().all(|known| known != name), "{name}");
+        }
+    }
 
     #[test]
     fn the_environment_adds_and_replaces_but_only_what_is_on_the_list() {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     checkout::Checkout,
     error::{Error, Result},
-    gateway::{Gateway, Routes},
+    gateway::{Doors, Gateway, Routes, capture::Capture},
     host::Host,
     issuer::Issuer,
     jwt::StackKey,
@@ -67,6 +67,15 @@ pub struct Stack {
     postgrest: Option<Service>,
     functions: Vec<Service>,
     gateway: Option<Gateway>,
+    recorder: Option<Recorder>,
+}
+
+/// A door of the gateway for the functions alone, and the record kept there.
+#[derive(Debug)]
+struct Recorder {
+    listener: Option<TcpListener>,
+    url: String,
+    capture: Capture,
 }
 
 impl Stack {
@@ -109,12 +118,29 @@ impl Stack {
             postgrest: None,
             functions: Vec::new(),
             gateway: None,
+            recorder: None,
         })
+    }
+
+    /// Has a record kept of everything the functions send upstream, in a file whose path comes back. To be asked for
+    /// before the start.
+    pub fn record(&mut self) -> Result<PathBuf> {
+        let listener = ports::take(0, "the gateway's recorder", "try again")?;
+        let url = format!("http://127.0.0.1:{}", ports::of(&listener)?);
+        let capture = Capture::create(self.home.folder().join("capture.jsonl"))?;
+        let path = capture.path().to_owned();
+        self.recorder = Some(Recorder { listener: Some(listener), url, capture });
+        Ok(path)
     }
 
     /// Starts a whole stack of functions that have been built.
     pub async fn start(checkout: &Checkout, options: StackOptions, progress: Progress) -> Result<Self> {
-        let mut stack = Self::reserve(checkout, options).await?;
+        Self::reserve(checkout, options).await?.started(progress).await
+    }
+
+    /// Starts all of it; what has been started stops again should something fail.
+    pub async fn started(self, progress: Progress) -> Result<Self> {
+        let mut stack = self;
         let started = async {
             stack.start_data(progress).await?;
             stack.start_functions(progress).await
@@ -166,7 +192,8 @@ impl Stack {
             functions: self.function_ports.clone(),
         };
         let issuer = Issuer::new(&self.description.api_url, &url, &self.key).await?;
-        self.gateway = Some(Gateway::start(listener, routes, issuer)?);
+        let functions = self.recorder.as_mut().and_then(|own| Some((own.listener.take()?, own.capture.clone())));
+        self.gateway = Some(Gateway::start(Doors { clients: listener, functions }, routes, issuer)?);
         Ok(())
     }
 
@@ -174,7 +201,11 @@ impl Stack {
     pub async fn start_functions(&mut self, progress: Progress) -> Result<()> {
         let toolbox = Toolbox::new(&self.checkout)?;
         let Description { api_url, publishable_key, .. } = &self.description;
-        let variables = function_env::variables(api_url, publishable_key, &|name| std::env::var(name).ok());
+        let env = |name: &str| std::env::var(name).ok();
+        let variables = match &self.recorder {
+            None => function_env::variables(api_url, publishable_key, &env),
+            Some(own) => function_env::variables_behind(&own.url, api_url, publishable_key, &env),
+        };
         let (home, checkout, ports) = (&self.home, &self.checkout, &self.function_ports);
         self.functions = match self.options.host {
             Host::Workers => vec![workerd::start(home, checkout, &toolbox, ports, &variables).await?],

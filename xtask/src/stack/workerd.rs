@@ -10,7 +10,7 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{home::Home, probe, service::Service};
+use super::{function_env, home::Home, probe, service::Service};
 use crate::{
     build::output::Output,
     checkout::{Checkout, Function},
@@ -87,7 +87,8 @@ fn configuration(workers: &[Worker], compatibility_date: &str, variables: &[(Str
             let _ = writeln!(text, "        (name = {}, {kind} = embed {path}),", quoted(module));
         }
         text.push_str("      ],\n      bindings = [\n");
-        for (variable, value) in variables {
+        let variables = variables.iter().map(|(variable, value)| (variable.as_str(), value.as_str()));
+        for (variable, value) in variables.chain(function_env::NOT_FOR_FUNCTIONS) {
             let _ = writeln!(text, "        (name = {}, text = {}),", quoted(variable), quoted(value));
         }
         text.push_str("      ],\n      globalOutbound = \"network\")),\n");
@@ -132,6 +133,7 @@ mod tests {
             r#"(name = "index.js", esModule = embed "a/index.js")"#,
             r#"(name = "a_bg.wasm", wasm = embed "b/a_bg.wasm")"#,
             r#"(name = "X", text = "y")"#,
+            r#"(name = "SUPABASE_SERVICE_ROLE_KEY", text = "decoy-"#,
             r#"(name = "b", address = "127.0.0.1:2", http = (), service = "b")"#,
             r#"compatibilityDate = "2026-01-01""#,
         ] {

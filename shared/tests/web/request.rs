@@ -1,0 +1,142 @@
+//! From the web's request to a plain one, with a body that comes in chunks.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use js_sys::{Object, Reflect, Uint8Array};
+use shared::http::BodyError;
+use shared::web::read_request;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen_test::wasm_bindgen_test;
+use web_sys::{ReadableStream, ReadableStreamDefaultController, Request, RequestInit};
+
+const URL: &str = "https://a.example/functions/v1/chat-message?session_id=%20a&limit=6#part";
+
+/// What a sender does next.
+#[derive(Clone)]
+enum Step {
+    Bytes(usize),
+    End,
+    Break,
+}
+
+/// A sender of bytes: 0, 1, 2 … 255, 0, 1 …
+struct Sender {
+    stream: ReadableStream,
+    cancelled: Rc<Cell<bool>>,
+    // Called for as long as somebody reads.
+    _pull: Closure<dyn FnMut(ReadableStreamDefaultController)>,
+    _cancel: Closure<dyn FnMut()>,
+}
+
+impl Sender {
+    /// Does these steps, one whenever more is asked for, and then the last one again and again.
+    fn new(steps: &[Step]) -> Self {
+        let (steps, mut at, mut sent) = (steps.to_vec(), 0, 0_usize);
+        let pull = Closure::new(move |controller: ReadableStreamDefaultController| {
+            match steps[at.min(steps.len() - 1)] {
+                Step::Bytes(count) => {
+                    let bytes: Vec<u8> = counting(sent + count).split_off(sent);
+                    sent += count;
+                    controller.enqueue_with_chunk(&Uint8Array::from(bytes.as_slice())).unwrap();
+                }
+                Step::End => controller.close().unwrap(),
+                Step::Break => controller.error_with_e(&JsValue::from_str("the connection broke")),
+            }
+            at += 1;
+        });
+        let cancelled = Rc::new(Cell::new(false));
+        let noted = Rc::clone(&cancelled);
+        let cancel = Closure::new(move || noted.set(true));
+        let source = Object::new();
+        Reflect::set(&source, &"pull".into(), pull.as_ref()).unwrap();
+        Reflect::set(&source, &"cancel".into(), cancel.as_ref()).unwrap();
+        let stream = ReadableStream::new_with_underlying_source(&source).unwrap();
+        Self { stream, cancelled, _pull: pull, _cancel: cancel }
+    }
+
+    /// What a function that takes ten bytes makes of it.
+    async fn read(&self) -> Result<Vec<u8>, BodyError> {
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_body(&self.stream);
+        // Node and browsers want to hear that the answer comes after the body; hosts, which receive, do not.
+        Reflect::set(&init, &"duplex".into(), &"half".into()).unwrap();
+        read_request(&Request::new_with_str_and_init(URL, &init).unwrap(), 10).await.body
+    }
+}
+
+fn counting(count: usize) -> Vec<u8> {
+    (0..=255).cycle().take(count).collect()
+}
+
+#[wasm_bindgen_test]
+async fn the_url_comes_apart_and_stays_encoded() {
+    let init = RequestInit::new();
+    init.set_method("DELETE");
+    let request = read_request(&Request::new_with_str_and_init(URL, &init).unwrap(), 10).await;
+    assert_eq!(request.method, "DELETE");
+    assert_eq!(request.path, "/functions/v1/chat-message");
+    assert_eq!(request.query, "session_id=%20a&limit=6");
+}
+
+#[wasm_bindgen_test]
+async fn only_headers_a_function_may_read_come_in() {
+    let request = Request::new_with_str(URL).unwrap();
+    for (name, value) in [
+        ("Authorization", "Bearer a.b.c"),
+        ("X-Request-Id", "r-1"),
+        ("Prefer", "a"),
+        ("Prefer", "b"),
+        ("apikey", "sb_secret_x"),
+        ("Cookie", "session=1"),
+        ("X-Forwarded-For", "203.0.113.7"),
+    ] {
+        request.headers().append(name, value).unwrap();
+    }
+    let mut headers = read_request(&request, 10).await.headers;
+    headers.sort();
+    let expected = [("authorization", "Bearer a.b.c"), ("prefer", "a, b"), ("x-request-id", "r-1")];
+    assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())));
+}
+
+#[wasm_bindgen_test]
+async fn a_request_without_a_body_has_an_empty_one() {
+    assert_eq!(read_request(&Request::new_with_str(URL).unwrap(), 10).await.body, Ok(Vec::new()));
+    assert_eq!(Sender::new(&[Step::End]).read().await, Ok(Vec::new()));
+}
+
+#[wasm_bindgen_test]
+async fn a_body_is_put_together_up_to_the_limit_exactly() {
+    use Step::{Bytes, End};
+    for (steps, length) in [
+        (vec![Bytes(10), End], 10),
+        (vec![Bytes(3), Bytes(4), Bytes(3), End], 10),
+        (vec![Bytes(1), Bytes(0), Bytes(8), End], 9),
+    ] {
+        let sender = Sender::new(&steps);
+        assert_eq!(sender.read().await, Ok(counting(length)));
+        assert!(!sender.cancelled.get());
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_body_over_the_limit_is_refused_and_its_sender_told_to_stop() {
+    use Step::{Bytes, End};
+    for endless in [vec![Bytes(11)], vec![Bytes(10), Bytes(1)], vec![Bytes(4)]] {
+        let sender = Sender::new(&endless);
+        assert_eq!(sender.read().await, Err(BodyError::TooLarge));
+        assert!(sender.cancelled.get());
+    }
+    for ended in [vec![Bytes(11), End], vec![Bytes(10), Bytes(1), End]] {
+        assert_eq!(Sender::new(&ended).read().await, Err(BodyError::TooLarge));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_body_that_breaks_off_is_interrupted() {
+    for steps in [vec![Step::Break], vec![Step::Bytes(4), Step::Break]] {
+        assert_eq!(Sender::new(&steps).read().await, Err(BodyError::Interrupted));
+    }
+}

@@ -1,0 +1,251 @@
+//! Everything in `public`, attacked through PostgREST by everybody, as the catalogue lists it.
+//!
+//! Nothing here names a table but the list of what callers may do. A new table, view or function is attacked as soon
+//! as its migration is there, and fails the suite until what it grants has been looked at.
+
+use conformance::attack::{Attacker, Target};
+use conformance::catalogue::{Catalogue, May, faults};
+use conformance::person::Person;
+use conformance::stack::Stack;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// All that callers may do past the functions, and why. Everything else is refused to everybody.
+const REVIEWED: &[May] = &[
+    // anon may do nothing at all. The one thing it will be let do is to insert into analytics (contract, section 7):
+    // May { role: "anon", verb: "INSERT", on: "analytics", columns: &[…], reason: "events of people not signed in" },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "sessions",
+        columns: &[],
+        reason: "people read what is theirs; RLS leaves out the rest",
+    },
+    May {
+        role: "authenticated",
+        verb: "INSERT",
+        on: "sessions",
+        columns: &["session_id"],
+        reason: "a client names its session; everything else of it comes from defaults",
+    },
+    May {
+        role: "authenticated",
+        verb: "UPDATE",
+        on: "sessions",
+        columns: &["last_activity"],
+        reason: "save_message, which runs as its caller, touches the session; a trigger puts the server's time in",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "chat_history",
+        columns: &[],
+        reason: "people read what is theirs; RLS leaves out the rest",
+    },
+    May {
+        role: "authenticated",
+        verb: "INSERT",
+        on: "chat_history",
+        columns: &["session_id", "id", "role", "message", "meta"],
+        reason: "what a message consists of; seq and created_at are the server's",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "save_message(uuid, uuid, text, text, jsonb)",
+        columns: &[],
+        reason: "chat-message calls it as its caller",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "get_history(uuid, integer, bigint, text)",
+        columns: &[],
+        reason: "chat-message calls it as its caller",
+    },
+];
+
+/// Functions that may run with their owner's rights, each with its reason: none.
+const DEFINERS: &[&str] = &[];
+
+/// Gives a person a row in every table that holds rows of people.
+async fn seed(person: &Person, secret: &str) {
+    person.say(Uuid::new_v4(), secret).await;
+}
+
+/// What the owner keeps to themselves.
+struct Victim {
+    person: Person,
+    secret: String,
+    catalogue: Catalogue,
+    rows: Vec<(String, Value)>,
+    /// Every id in rows that are theirs.
+    ids: Vec<String>,
+}
+
+impl Victim {
+    async fn on(stack: &Stack) -> Self {
+        let (person, secret) = (Person::new(stack).await, format!("secret-{}", Uuid::new_v4()));
+        seed(&person, &secret).await;
+        let database = stack.database().await;
+        let catalogue = Catalogue::read(&database).await;
+        let rows = catalogue.rows_of(&database, person.user_id).await;
+        let mut ids = Vec::new();
+        for table in catalogue.relations.iter().filter(|table| table.is_table() && catalogue.is_personal(table)) {
+            let theirs =
+                rows.iter().filter(|(name, _)| *name == table.name).flat_map(|(_, rows)| rows.as_array().unwrap());
+            let values: Vec<&Value> = theirs.flat_map(|row| row.as_object().unwrap().values()).collect();
+            assert!(!values.is_empty(), "{}: nothing to attack; let seed() make a row", table.name);
+            let texts = values.into_iter().filter_map(Value::as_str);
+            ids.extend(texts.filter(|text| Uuid::try_parse(text).is_ok()).map(str::to_owned));
+        }
+        Self { person, secret, catalogue, rows, ids }
+    }
+
+    /// Attacks everything as somebody, and tells what should not have happened.
+    async fn attacked_by(&self, attacker: &Attacker) -> Vec<String> {
+        let role = attacker.role();
+        let may =
+            |verb: &str, on: &str, column: Option<&str>| REVIEWED.iter().any(|may| may.covers(role, verb, on, column));
+        let targets = Target::all(&self.catalogue, &self.rows);
+        let given = |verb: &'static str, on: &str, column: &str| may(verb, on, Some(column));
+        let mut wrong = Vec::new();
+        for attempt in targets.iter().flat_map(|target| target.attempts(&self.secret, &given)) {
+            let allowed = attempt.needs.iter().all(|(verb, column)| may(verb, &attempt.on, column.as_deref()));
+            let answer = attacker.send(&attempt).await;
+            let told = answer.tells([&self.secret, &self.person.user_id.to_string()])
+                || (attempt.only_reads() && answer.tells(&self.ids));
+            let fault = match (allowed, answer.is_refused(&attempt)) {
+                (true, true) => Some("was refused, though it is on the list"),
+                (false, false) => Some("was not refused as it should be"),
+                _ if attacker.is_owner() => (attempt.is_new && !answer.is_done()).then_some("did not work"),
+                _ => told.then_some("told of the owner"),
+            };
+            wrong.extend(fault.map(|fault| format!("{} by {} {fault}: {answer}", attempt.label, attacker.name())));
+        }
+        wrong
+    }
+
+    /// The owner's rows, and those that are nobody's, must be what they were.
+    async fn is_unharmed(&self) {
+        let database = self.person.stack.database().await;
+        let now = self.catalogue.rows_of(&database, self.person.user_id).await;
+        assert_eq!(now, self.rows);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_can_be_read_written_or_called() {
+    let stack = Stack::running();
+    let victim = Victim::on(&stack).await;
+    let attacker = Attacker::Anon(stack);
+    let wrong = victim.attacked_by(&attacker).await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    victim.is_unharmed().await;
+    let listed = attacker.listed().await;
+    assert_eq!(listed, [""; 0], "PostgREST lists what anon may use");
+}
+
+#[tokio::test]
+async fn another_user_sees_nothing_of_the_owners_and_changes_none_of_it() {
+    let stack = Stack::running();
+    let victim = Victim::on(&stack).await;
+    let attacker = Attacker::Stranger(Person::new(&stack).await);
+    let wrong = victim.attacked_by(&attacker).await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    victim.is_unharmed().await;
+}
+
+#[tokio::test]
+async fn the_owner_may_do_what_is_on_the_list_and_nothing_else() {
+    let stack = Stack::running();
+    let victim = Victim::on(&stack).await;
+    let wrong = victim.attacked_by(&Attacker::Owner(victim.person.clone())).await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn nothing_in_the_database_is_open_that_nobody_has_reviewed() {
+    let catalogue = Catalogue::read(&Stack::running().database().await).await;
+    let found = faults(&catalogue, REVIEWED, DEFINERS);
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(catalogue.relations.len() >= 2 && catalogue.functions.len() >= 2, "{catalogue:?}");
+    assert!(REVIEWED.iter().all(|may| may.reason.split_whitespace().count() > 3));
+}
+
+/// Each of these must be noticed by itself. They are made in a transaction that is rolled back, and touch no object
+/// that is there already, so that no other test can be disturbed or made to wait.
+#[tokio::test]
+async fn whatever_a_migration_leaves_open_is_noticed() {
+    let closed = "revoke all on public.planted from public, anon, authenticated;";
+    let secured = "alter table public.planted enable row level security;
+        alter table public.planted force row level security;";
+    let policy = "create policy planted on public.planted for select to authenticated using (false);";
+    let table = "create table public.planted (id integer);";
+    let function = |options: &str| {
+        format!("create function public.planted() returns integer language sql {options} as 'select 1';")
+    };
+    let shut = "revoke all on function public.planted() from public, anon, authenticated;";
+    let cases: Vec<(String, &[&str])> = vec![
+        (format!("{table}{secured}{policy}{closed}"), &[]),
+        (function("set search_path = ''") + shut, &[]),
+        // As it comes, with the platform's default privileges.
+        (format!("{table}{secured}{policy}"), &["anon may SELECT", "anon may DELETE", "authenticated may UPDATE"]),
+        (format!("{table}{policy}{closed}"), &["row level security is off", "not forced"]),
+        (
+            format!("{table}{policy}{closed} alter table public.planted enable row level security;"),
+            &["not forced on its owner"],
+        ),
+        (format!("{table}{secured}{closed}"), &["no policy"]),
+        (
+            format!("{table}{secured}{closed} create policy planted on public.planted using (true);"),
+            &["for everybody; name the role"],
+        ),
+        (
+            format!("{table}{secured}{policy}{closed} grant update (id) on public.planted to authenticated;"),
+            &["authenticated may UPDATE of the column id"],
+        ),
+        (format!("{table}{secured}{policy}{closed} grant insert on public.planted to public;"), &["PUBLIC may INSERT"]),
+        (format!("create view public.planted as select 1 as one; {closed}"), &["owner's rights"]),
+        (
+            "create view public.planted with (security_invoker = true) as select 1 as one;".to_owned(),
+            &["anon may SELECT", "authenticated may SELECT"],
+        ),
+        ("create materialized view public.planted as select 1 as one;".to_owned(), &["anon may SELECT"]),
+        ("create sequence public.planted;".to_owned(), &["anon may USAGE", "authenticated may UPDATE"]),
+        (function("set search_path = ''"), &["PUBLIC may EXECUTE", "anon may EXECUTE", "authenticated may EXECUTE"]),
+        (
+            function("set search_path = ''") + shut + "grant execute on function public.planted() to anon;",
+            &["anon may EXECUTE"],
+        ),
+        (function("security definer set search_path = ''") + shut, &["owner's rights"]),
+        (function("") + shut, &["search_path is the caller's"]),
+        ("grant service_role to authenticated;".to_owned(), &["authenticated is a member of service_role"]),
+        ("alter role anon bypassrls;".to_owned(), &["anon is a superuser, bypasses"]),
+        ("grant create on schema public to authenticated;".to_owned(), &["authenticated may create objects"]),
+    ];
+    let mut database = Stack::running().database().await;
+    let before = faults(&Catalogue::read(&database).await, REVIEWED, DEFINERS);
+    for (made, expected) in cases {
+        let transaction = database.transaction().await.unwrap();
+        transaction.batch_execute(&made).await.unwrap_or_else(|error| panic!("{made}: {error:?}"));
+        let mut found = faults(&Catalogue::read(&transaction).await, REVIEWED, DEFINERS);
+        transaction.rollback().await.unwrap();
+        found.retain(|fault| !before.contains(fault));
+        assert_eq!(found.is_empty(), expected.is_empty(), "{made}: {found:#?}");
+        for words in expected {
+            assert!(found.iter().any(|fault| fault.contains(words)), "{words} after {made}: {found:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_reviewed_and_no_longer_granted_is_noticed() {
+    let catalogue = Catalogue::read(&Stack::running().database().await).await;
+    let gone = May { on: "no_such_table", ..REVIEWED[0] };
+    let narrower = May { columns: &["no_such_column"], ..REVIEWED[0] };
+    for extra in [gone, narrower] {
+        let found = faults(&catalogue, &[REVIEWED, &[extra]].concat(), DEFINERS);
+        assert!(found.iter().any(|fault| fault.contains("reviewed and not granted")), "{extra:?}: {found:#?}");
+    }
+}
