@@ -51,11 +51,11 @@ codes! {
     /// The token is meant for someone else.
     WRONG_AUDIENCE = 401 "wrong_audience" "The token is for another audience";
     /// A claim is missing or not of the form it must have.
-    INVALID_CLAIMS = 401 "invalid_claims" "The token's claims are incomplete or malformed";
+    INVALID_CLAIMS = 401 "invalid_claims" "The token's claims are not valid";
     /// The database refused the token.
     TOKEN_REJECTED = 401 "token_rejected" "The database did not accept the token";
     /// The token's role may not call this function.
-    ROLE_NOT_ALLOWED = 403 "role_not_allowed" "The token's role may not call this function";
+    ROLE_NOT_ALLOWED = 403 "role_not_allowed" "The token's role may not call";
     /// Row Level Security or a grant refused the operation.
     FORBIDDEN = 403 "forbidden" "The database does not allow this to the caller";
     /// Nothing lives at this path.
@@ -73,7 +73,7 @@ codes! {
     /// Something broke inside the function.
     INTERNAL = 500 "internal_error" "The function failed";
     /// The function's configuration is incomplete or wrong.
-    MISCONFIGURED = 500 "misconfigured" "The function is not configured correctly";
+    MISCONFIGURED = 500 "misconfigured" "The function is misconfigured";
     /// The database answered with something the function cannot use.
     UPSTREAM_ERROR = 502 "upstream_error" "The database gave an unexpected answer";
     /// The database cannot be reached now.

@@ -41,11 +41,10 @@ pub enum BodyError {
 }
 
 impl Request {
-    /// Splits an absolute URL into path and query. A missing path is `/`; the fragment is dropped.
+    /// Splits an absolute URL into path and query. A missing path is `/`. (Requests have no fragment, RFC 9112.)
     pub fn split_url(url: &str) -> (String, String) {
         let after_scheme = url.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or(url);
-        let path_on = after_scheme.find(['/', '?', '#']).map_or("", |at| after_scheme.get(at..).unwrap_or(""));
-        let target = path_on.split_once('#').map_or(path_on, |(target, _)| target);
+        let target = after_scheme.find(['/', '?']).map_or("", |at| after_scheme.get(at..).unwrap_or(""));
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         (if path.is_empty() { "/" } else { path }.to_owned(), query.to_owned())
     }
@@ -106,7 +105,7 @@ mod tests {
             ("https://a.example/functions/v1/chat-message?limit=6", "/functions/v1/chat-message", "limit=6"),
             ("https://a.example", "/", ""),
             ("https://a.example?x=1", "/", "x=1"),
-            ("http://127.0.0.1:8787/sessions/1#part", "/sessions/1", ""),
+            ("http://127.0.0.1:8787/sessions/1", "/sessions/1", ""),
             ("https://a.example/?q=http://b.example/?", "/", "q=http://b.example/?"),
         ] {
             assert_eq!(Request::split_url(url), (path.to_owned(), query.to_owned()), "{url}");

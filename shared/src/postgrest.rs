@@ -102,16 +102,14 @@ fn problem(answer: &Inbound, raised: &[Raised]) -> Problem {
     match (sqlstate.as_str(), answer.status) {
         ("PGRST301" | "PGRST302" | "PGRST303", _) | (_, 401) => Problem::new(
             &code::TOKEN_REJECTED,
-            "PostgREST does not accept this token, although it is signed with a published key: check that both use \
-             the same key set.",
+            "PostgREST does not accept this token: check that it and the function use the same key set.",
         ),
         ("42501", _) | (_, 403) => {
             Problem::new(&code::FORBIDDEN, "A policy or a missing grant refuses this to the caller.")
         }
         ("23503", _) => Problem::new(
             &code::CONFLICT,
-            "A row this request refers to does not exist. If it is the caller's very first request, the token's user \
-             has been deleted.",
+            "A row this request refers to does not exist: most often the token's user, who has been deleted.",
         ),
         ("23505", _) => Problem::new(&code::CONFLICT, "A value that must be unique is already taken."),
         (state, _) if state.starts_with("22") || state.starts_with("23") => {

@@ -74,10 +74,13 @@ async fn a_caller_names_no_column_that_is_the_servers() {
         ("completed", json!(true)),
         ("completion_time", json!("2020-01-01T00:00:00Z")),
     ] {
-        let mut row = json!({ "session_id": Uuid::new_v4() });
-        row[column] = value.clone();
-        let answer = person.rest("POST", "sessions").json(&row).send().await;
-        assert_eq!(answer.status, 403, "insert {column}: {}", answer.text());
+        if column != "machine" {
+            // A caller names the machine of a new session, and nothing else of it.
+            let mut row = json!({ "session_id": Uuid::new_v4() });
+            row[column] = value.clone();
+            let answer = person.rest("POST", "sessions").json(&row).send().await;
+            assert_eq!(answer.status, 403, "insert {column}: {}", answer.text());
+        }
         let target = format!("sessions?session_id=eq.{session_id}");
         let answer = person.rest("PATCH", &target).json(&json!({ column: value })).send().await;
         assert_eq!(answer.status, 403, "update {column}: {}", answer.text());

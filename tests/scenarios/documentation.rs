@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use chat_message::ChatMessage;
 use conformance::stack::repository;
+use fsm_transition::FsmTransition;
 use shared::code::Code;
 use shared::function::Function;
 
 /// Every code a function can answer with.
 fn codes() -> Vec<&'static Code> {
-    let raised = ChatMessage::RAISED.iter().map(|raised| raised.code);
-    shared::code::ALL.iter().copied().chain(raised).collect()
+    let raised = ChatMessage::RAISED.iter().chain(FsmTransition::RAISED).map(|raised| raised.code);
+    shared::code::ALL.iter().copied().chain(raised).chain([&fsm_transition::VERSION_CONFLICT_IF_MATCH]).collect()
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn errors_md_lists_exactly_the_field_codes_there_are() {
         .collect();
     // A Rule is the only way a field code comes to be.
     let mut known = BTreeSet::new();
-    for folder in ["shared/src", "functions/chat-message/src"] {
+    for folder in ["shared/src", "functions/chat-message/src", "functions/fsm-transition/src"] {
         for file in std::fs::read_dir(repository().join(folder)).unwrap().flatten() {
             let source = std::fs::read_to_string(file.path()).unwrap_or_default();
             let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();

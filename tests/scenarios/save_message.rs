@@ -167,14 +167,10 @@ async fn saving_never_touches_an_old_sessions_state() {
     let person = Person::new(&stack).await;
     let session_id = Uuid::new_v4();
     person.say(session_id, "hello").await;
-    stack
-        .database()
-        .await
-        .execute("update public.sessions set fsm_state = 'goals', version = 4 where session_id = $1", &[&session_id])
-        .await
-        .unwrap();
+    let next = json!({ "session_id": session_id, "event": "next_step" });
+    assert_eq!(person.call("POST", "fsm-transition", "").json(&next).send().await.status, 200);
     let session = person.say(session_id, "again").await["session"].clone();
-    assert_eq!((&session["fsm_state"], &session["version"]), (&json!("goals"), &json!(4)));
+    assert_eq!((&session["fsm_state"], &session["version"]), (&json!("support_people"), &json!(1)));
 }
 
 #[tokio::test]

@@ -224,8 +224,11 @@ fn of_relation(relation: &Relation, row: &Map<String, Value>, own_key: &[String]
     attempt("PUT", &by_key.join("&"), "return=minimal", Some(object(columns)), put);
     // Beside the victim's row, not over it: what only a clash of keys would have refused.
     let mut fresh = row.clone();
-    for column in own_key.iter().filter(|column| row.get(*column).is_some_and(is_uuid)) {
-        fresh.insert(column.clone(), json!(Uuid::new_v4()));
+    // An id is its row's own where it is not the key, too: analytics has one for each user.
+    for column in
+        own_key.iter().map(String::as_str).chain(["id"]).filter(|column| row.get(*column).is_some_and(is_uuid))
+    {
+        fresh.insert(column.to_owned(), json!(Uuid::new_v4()));
     }
     attempt("POST", "", "return=minimal", Some(fresh.clone().into()), vec![needs("INSERT", columns)]);
     if !insertable.is_empty() {

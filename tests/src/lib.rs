@@ -19,6 +19,7 @@ pub mod edge_runtime;
 pub mod forgery;
 pub mod isolated;
 pub mod key_server;
+pub mod machine;
 pub mod person;
 pub mod scratch;
 pub mod stack;

@@ -39,6 +39,9 @@ cargo xtask token [--sub UUID] [--role ROLE] [--ttl SECONDS] [--alg ES256|RS256|
     signed with the public key as its secret, and none with nothing: forgeries, for trying that they are refused.
       SELVEDGE_STACK   the stack.json of another stack
 
+cargo xtask machines
+    Checks the state machines, and writes their migrations and pictures: docs/machines.md.
+
 cargo xtask doctor
     What is installed, what is missing, and the command that mends it.";
 
@@ -55,6 +58,8 @@ pub enum Command {
     Build(BuildOptions),
     /// `token`.
     Token(TokenOptions),
+    /// `machines`.
+    Machines,
     /// `doctor`.
     Doctor,
 }
@@ -94,7 +99,8 @@ fn read(parser: &mut Parser, env: &dyn Fn(&str) -> Option<String>) -> Result<Com
             "test" => test(parser),
             "build" => build(parser),
             "token" => token(parser),
-            "doctor" => doctor(parser),
+            "machines" => alone(parser, Command::Machines),
+            "doctor" => alone(parser, Command::Doctor),
             other => Err(Error::new(format!("there is no command {other:?}")).cure("cargo xtask --help").into()),
         },
         Some(other) => Err(other.unexpected().into()),
@@ -187,9 +193,9 @@ fn token(parser: &mut Parser) -> Result<Command, Refusal> {
     Ok(Command::Token(options))
 }
 
-fn doctor(parser: &mut Parser) -> Result<Command, Refusal> {
+fn alone(parser: &mut Parser, command: Command) -> Result<Command, Refusal> {
     match parser.next()? {
-        None => Ok(Command::Doctor),
+        None => Ok(command),
         Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
         Some(other) => Err(other.unexpected().into()),
     }

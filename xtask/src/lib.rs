@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod host;
 pub mod issuer;
 pub mod jwt;
+pub mod machines;
 pub mod progress;
 pub mod rsa_key;
 pub mod signals;
@@ -53,6 +54,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
             Command::Dev(options) => dev::run(&checkout, options).await,
             Command::Build(options) => build::run(&checkout, &options).await,
             Command::Token(options) => token::run(&checkout, &options),
+            Command::Machines => machines::run(&checkout).map(|()| ExitCode::SUCCESS),
             Command::Doctor => doctor::run(&checkout).await,
             Command::Test(options) => check::run(&checkout, &options).await,
         }

@@ -46,8 +46,7 @@ impl<'a> Claims<'a> {
         if self.text("iss").as_deref() != Some(issuer) {
             return Err(Problem::new(
                 &code::WRONG_ISSUER,
-                "The token's iss is not this project's issuer: it is from another project, or SUPABASE_URL or \
-                 SUPABASE_JWT_ISSUER is not set to what issues your tokens.",
+                "The token's iss is not this project's issuer: another project's token, or SUPABASE_JWT_ISSUER is wrong.",
             ));
         }
         if !self.has_audience(AUTHENTICATED) {
@@ -56,7 +55,7 @@ impl<'a> Claims<'a> {
         if self.text("role").as_deref() != Some(AUTHENTICATED) {
             return Err(Problem::new(
                 &code::ROLE_NOT_ALLOWED,
-                "Only tokens of signed-in users (role \"authenticated\") may call; a service or anon key may not.",
+                "Only tokens of signed-in users (role \"authenticated\") may call.",
             ));
         }
         if self.0.get("sub").is_none_or(|sub| fields::id(Value::Json(sub)).is_err()) {

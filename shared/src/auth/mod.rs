@@ -116,15 +116,15 @@ fn bearer(request: &Request) -> Result<&str, Problem> {
     if token.starts_with("sb_publishable_") {
         return Err(Problem::new(
             &code::API_KEY_AS_TOKEN,
-            "This is a publishable key: it belongs in the apikey header. Sign the user in (anonymously will do) and \
-             send that session's access token here.",
+            "A publishable key belongs in the apikey header. Send the access token of a signed-in user here; an \
+             anonymous one will do.",
         ));
     }
     if token.starts_with("sb_secret_") {
         return Err(Problem::new(
             &code::API_KEY_AS_TOKEN,
-            "This is a secret key: it belongs on a server, and never in a request to this function. If a browser sent \
-             it, replace it now. Send a signed-in user's access token here.",
+            "A secret key belongs on a server, never in a request to this function. If a browser sent it, replace it \
+             now.",
         ));
     }
     Ok(token)

@@ -11,7 +11,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{ReadableStream, ReadableStreamDefaultController, Request, RequestInit};
 
-const URL: &str = "https://a.example/functions/v1/chat-message?session_id=%20a&limit=6#part";
+const URL: &str = "https://a.example/functions/v1/chat-message?session_id=%20a&limit=6";
 
 /// What a sender does next.
 #[derive(Clone)]

@@ -149,6 +149,8 @@ fn cost(asked: &Asked) -> (usize, usize) {
     let is_token_refused = asked.status == 401 || asked.code.as_deref() == Some("role_not_allowed");
     match asked.code.as_deref() {
         _ if asked.method == "OPTIONS" || asked.path().ends_with("/health") => (0, 0),
+        // A machine is no secret: without a session nobody is asked.
+        _ if asked.path().contains("/machines/") && !asked.target.contains("session_id=") => (0, 0),
         // The one refusal of a token that is the database's.
         Some("token_rejected") => (1, 1),
         _ if is_token_refused => (0, 0),

@@ -1,0 +1,108 @@
+//! `fsm-transition`: moves a conversation through its state machine, and only as the machine allows.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /` | 200, the move; the same `id` again: the first answer, `replayed: true` |
+//! | `GET /?session_id=` | 200, where the session is; 304 where `If-None-Match` knows |
+//! | `GET /machines/{id}` | 200, the machine's definition |
+//!
+//! The database decides: `transition_session` and the trigger on `session_transitions` in `migrations/`. A caller who
+//! goes around this function meets the same rule there. What this crate adds is early, exact refusal. The machines
+//! are data, `machines/*.json`, checked when the crate is built; `docs/machines.md` tells how to write one.
+
+mod definition;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod machine;
+pub mod machines;
+mod state;
+mod transition;
+
+use shared::code::Code;
+use shared::config::Variables;
+use shared::function::{Exchange, Function};
+use shared::host::Host;
+use shared::http::Response;
+use shared::postgrest::Raised;
+use shared::problem::Problem;
+
+/// The session is not there, or not the caller's: the two look the same.
+pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
+/// There is no such machine.
+pub const MACHINE_NOT_FOUND: Code = Code { name: "machine_not_found", status: 404, title: "No such machine" };
+/// The id stands for another move.
+pub const ID_REUSED: Code = Code { name: "id_reused", status: 409, title: "The id is already in use" };
+/// The session is on another machine.
+pub const MACHINE_CONFLICT: Code =
+    Code { name: "machine_conflict", status: 409, title: "The session is on another machine" };
+/// The session has moved meanwhile.
+pub const VERSION_CONFLICT: Code = Code { name: "version_conflict", status: 409, title: "The session has moved on" };
+/// The same, said of `If-Match` (RFC 9110 section 13.1.1).
+pub const VERSION_CONFLICT_IF_MATCH: Code =
+    Code { name: "version_conflict", status: 412, title: "The session has moved on" };
+/// The state does not take the event.
+pub const ILLEGAL_TRANSITION: Code =
+    Code { name: "illegal_transition", status: 422, title: "The session's state does not take this event" };
+/// A step wants an answer.
+pub const RESPONSE_REQUIRED: Code =
+    Code { name: "response_required", status: 422, title: "This event needs a response" };
+/// Only a step takes an answer.
+pub const RESPONSE_REFUSED: Code =
+    Code { name: "response_refused", status: 422, title: "This event takes no response" };
+
+/// The function.
+#[derive(Debug)]
+pub struct FsmTransition;
+
+/// Its operations.
+#[derive(Debug, Clone, Copy)]
+pub enum Route {
+    /// `POST /`
+    Transition,
+    /// `GET /`
+    State,
+    /// `GET /machines/{id}`
+    Machine,
+}
+
+impl Function for FsmTransition {
+    const NAME: &'static str = "fsm-transition";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    /// A response is 4 KB of four-byte characters at most; this is the limit of every function but analytics.
+    const BODY_LIMIT: usize = 64 * 1024;
+    const RAISED: &'static [Raised] = &[
+        Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's."),
+        Raised::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
+        Raised::new(&ID_REUSED, "This id already stands for another move of the session."),
+        Raised::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),
+        Raised::new(&VERSION_CONFLICT, "The session has moved since.").with(&["state", "version"]),
+        Raised::new(&ILLEGAL_TRANSITION, "The session cannot do that where it is.").with(&[
+            "state",
+            "version",
+            "allowed_events",
+        ]),
+        Raised::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
+        Raised::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
+    ];
+    type Route = Route;
+    type Settings = ();
+
+    fn settings(_: &mut Variables) {}
+
+    fn methods(path: &[&str]) -> &'static [(&'static str, Route)] {
+        match path {
+            [] => &[("GET", Route::State), ("POST", Route::Transition)],
+            ["machines", _] => &[("GET", Route::Machine)],
+            _ => &[],
+        }
+    }
+
+    async fn handle<H: Host>(route: Route, exchange: &Exchange<'_, H, Self>) -> Result<Response, Problem> {
+        match route {
+            Route::Transition => transition::transition(exchange).await,
+            Route::State => state::state(exchange).await,
+            Route::Machine => definition::definition(exchange),
+        }
+    }
+}
+
+shared::serve!(FsmTransition);

@@ -1,0 +1,3 @@
+import { handle } from "./fsm_transition.js";
+
+Deno.serve(handle);
