@@ -12,6 +12,7 @@ static UNKNOWN: Rule = Rule { code: "unknown_field", detail: "no such field or p
 static DUPLICATE: Rule = Rule { code: "duplicate_field", detail: "stands more than once" };
 static NOT_A_UUID: Rule =
     Rule { code: "invalid_uuid", detail: "must be a UUID such as 018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e" };
+static OTHER_KEY: Rule = Rule { code: "idempotency_key_mismatch", detail: "differs from the Idempotency-Key header" };
 static NOT_A_STRING: Rule = Rule { code: "wrong_type", detail: "must be a string" };
 static NOT_AN_OBJECT: Rule = Rule { code: "wrong_type", detail: "must be a JSON object" };
 static INVALID_STRING: Rule = Rule { code: "invalid_string", detail: "holds half a surrogate pair" };
@@ -91,6 +92,16 @@ impl<'a> Fields<'a> {
     pub fn required<T>(&mut self, name: &str, parse: impl FnOnce(Value<'a>) -> Result<T, Fault>) -> Option<T> {
         let parsed = self.take(name).ok_or(REQUIRED.broken()).and_then(parse);
         self.keep(name, parsed)
+    }
+
+    /// Takes the request's own `id`, which may come as the `Idempotency-Key` header instead.
+    pub fn idempotency_id(&mut self, idempotency_key: Option<&str>) -> Option<Id> {
+        let in_body = self.optional("id", id);
+        let in_header = idempotency_key.and_then(|key| self.keep("id", id(Value::Text(key.to_owned()))));
+        if in_body.is_some() && in_header.is_some() && in_body != in_header {
+            self.fault("id", OTHER_KEY.broken());
+        }
+        in_body.or(in_header)
     }
 
     /// The value of a field parsed elsewhere, or its fault reported.

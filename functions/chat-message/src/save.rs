@@ -1,18 +1,16 @@
 //! `POST /`: saves a message, making its session if it is new.
 
-use shared::fields::{self, Fields, Value};
+use shared::fields::{self, Fields};
 use shared::function::Exchange;
 use shared::host::Host;
 use shared::http::Response;
 use shared::id::Id;
 use shared::json::{Object, ObjectWriter, Raw};
-use shared::problem::{Problem, Rule};
+use shared::problem::Problem;
 
 use crate::cursor::{Cursor, Order};
 use crate::message::{Meta, Role, Text};
 use crate::{ChatMessage, Settings};
-
-static OTHER_KEY: Rule = Rule { code: "idempotency_key_mismatch", detail: "differs from the Idempotency-Key header" };
 
 /// A message to save.
 #[derive(Debug)]
@@ -45,13 +43,7 @@ pub(crate) async fn save<H: Host>(exchange: &Exchange<'_, H, ChatMessage>) -> Re
 
 impl<'a> NewMessage<'a> {
     fn parse(mut body: Fields<'a>, idempotency_key: Option<&str>, settings: &Settings) -> Result<Self, Problem> {
-        let id_in_body = body.optional("id", fields::id);
-        let id_in_header = idempotency_key.and_then(|key| body.keep("id", fields::id(Value::Text(key.to_owned()))));
-        if let (Some(in_body), Some(in_header)) = (&id_in_body, &id_in_header)
-            && in_body != in_header
-        {
-            body.fault("id", OTHER_KEY.broken());
-        }
+        let id = body.idempotency_id(idempotency_key);
         let session_id = body.required("session_id", fields::id);
         let role = body.required("role", Role::parse);
         let text = body.required("message", |value| Text::parse(value, role, settings.user_message_max_chars));
@@ -60,7 +52,7 @@ impl<'a> NewMessage<'a> {
         let (Some(session_id), Some(role), Some(text)) = (session_id, role, text) else {
             return Err(Problem::invalid(Vec::new())); // unreachable: finish() reports a required field without value
         };
-        Ok(Self { id: id_in_body.or(id_in_header), session_id, role, text, meta })
+        Ok(Self { id, session_id, role, text, meta })
     }
 
     /// The parameters of `save_message`.

@@ -1,6 +1,6 @@
 //! `POST /`: one move of a session, which is made if it is new.
 
-use shared::fields::{self, Fields, Value};
+use shared::fields::{self, Fields};
 use shared::function::Exchange;
 use shared::host::Host;
 use shared::http::Response;
@@ -10,7 +10,6 @@ use shared::problem::{Fault, Problem, Rule};
 
 use crate::{FsmTransition, VERSION_CONFLICT, VERSION_CONFLICT_IF_MATCH, state};
 
-static OTHER_KEY: Rule = Rule { code: "idempotency_key_mismatch", detail: "differs from the Idempotency-Key header" };
 static OTHER_VERSION: Rule = Rule { code: "if_match_mismatch", detail: "differs from the If-Match header" };
 static NOT_AN_ETAG: Rule = Rule { code: "invalid_etag", detail: "must be the ETag of the session's state" };
 
@@ -61,13 +60,7 @@ pub(crate) async fn transition<H: Host>(exchange: &Exchange<'_, H, FsmTransition
 
 impl Move {
     fn parse(mut body: Fields, idempotency_key: Option<&str>, if_match: Option<&str>) -> Result<Self, Problem> {
-        let id_in_body = body.optional("id", fields::id);
-        let id_in_header = idempotency_key.and_then(|key| body.keep("id", fields::id(Value::Text(key.to_owned()))));
-        if let (Some(in_body), Some(in_header)) = (&id_in_body, &id_in_header)
-            && in_body != in_header
-        {
-            body.fault("id", OTHER_KEY.broken());
-        }
+        let id = body.idempotency_id(idempotency_key);
         let session_id = body.required("session_id", fields::id);
         let event = body.required("event", fields::name);
         let response = body.optional("response", |value| fields::text(value, RESPONSE_MAX_CHARS));
@@ -87,15 +80,7 @@ impl Move {
         };
         let by_if_match = version_in_body.is_none() && version_in_header.is_some();
         let expected_version = version_in_body.or(version_in_header);
-        Ok(Self {
-            id: id_in_body.or(id_in_header),
-            session_id,
-            event,
-            response,
-            expected_version,
-            by_if_match,
-            machine,
-        })
+        Ok(Self { id, session_id, event, response, expected_version, by_if_match, machine })
     }
 
     /// The parameters of `transition_session`.
