@@ -6,7 +6,7 @@ mod machine;
 
 use std::{env, fs, io, path::Path};
 
-use machine::Machine;
+use machine::{Machine, layout::Layout, mermaid, svg};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=machines");
@@ -28,6 +28,22 @@ fn main() -> io::Result<()> {
 
 /// A `Machine { … }` of `src/machines.rs`.
 fn entry(machine: &Machine) -> String {
-    let Machine { config, definition, .. } = machine;
-    format!("Machine {{ id: {:?}, version: {}, definition: {definition:?} }},\n", config.id, config.version)
+    let config = &machine.config;
+    let states: Vec<_> = config.states.iter().map(|state| (&state.name, mermaid::alias(&state.name))).collect();
+    format!(
+        "Machine {{ id: {:?}, version: {}, states: &{:?}, definition: {:?}, mermaid: {:?}, svg: {:?} }},\n",
+        config.id,
+        config.version,
+        states,
+        machine.definition,
+        mermaid::mermaid(config),
+        parted(&svg::svg(config, &Layout::of(config))),
+    )
+}
+
+/// The picture in three, without searching it at run time.
+fn parted(svg: &str) -> [&str; 3] {
+    let style = svg.find("</style>").unwrap_or(0);
+    let title = svg.find("</title>").unwrap_or(style);
+    [svg.get(..style), svg.get(style..title), svg.get(title..)].map(Option::unwrap_or_default)
 }

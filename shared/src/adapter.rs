@@ -15,17 +15,28 @@ macro_rules! serve {
             use $crate::web::{self, WebHost};
 
             thread_local! {
-                /// One per isolate: configuration and keys are read once.
-                static EDGE: std::cell::OnceCell<&'static Edge<WebHost, $function>> = const { std::cell::OnceCell::new() };
+                /// One per isolate: configuration and keys are read once. After a trap there is another: nobody knows in
+                /// what state the request that trapped has left this one. The requests that still use it end with it.
+                static EDGE: std::cell::Cell<Option<&'static Edge<WebHost, $function>>> =
+                    const { std::cell::Cell::new(None) };
             }
 
-            async fn respond(
-                request: web_sys::Request,
-                lookup: &dyn Fn(&str) -> Option<String>,
-            ) -> web_sys::Response {
-                let edge = EDGE.with(|edge| *edge.get_or_init(|| Box::leak(Box::new(Edge::new(WebHost, lookup)))));
-                let request = web::read_request(&request, <$function as Function>::BODY_LIMIT).await;
-                web::write_response(&edge.respond(request).await)
+            fn respond(request: web_sys::Request, lookup: &dyn Fn(&str) -> Option<String>) -> web::Promise {
+                let edge = EDGE.get().unwrap_or_else(|| Box::leak(Box::new(Edge::new(WebHost, lookup))));
+                EDGE.set(Some(edge));
+                let mut head = web::read_head(&request);
+                let request_id = edge.request_id(&head);
+                let (lost, lost_id) = (head.clone(), request_id.clone());
+                web::run(
+                    async move {
+                        web::read_body(&request, <$function as Function>::BODY_LIMIT, &mut head).await;
+                        web::write_response(&edge.respond(&head, &request_id).await).into()
+                    },
+                    move || {
+                        EDGE.set(None);
+                        web::write_response(&edge.trapped(&lost, &lost_id)).into()
+                    },
+                )
             }
 
             // An error that cannot be: with any other, `worker`'s own Response and all it needs come along (20 KB).
@@ -36,9 +47,13 @@ macro_rules! serve {
                 env: worker::Env,
                 _: worker::Context,
             ) -> Result<web_sys::Response, std::convert::Infallible> {
-                let lookup =
-                    |name: &str| worker::js_sys::Reflect::get(&env, &name.into()).ok().and_then(|value| value.as_string());
-                Ok(respond(request, &lookup).await)
+                let lookup = |name: &str| {
+                    worker::js_sys::Reflect::get(&env, &name.into()).ok().and_then(|value| value.as_string())
+                };
+                // The promise is kept, whatever happens: see `web::run`.
+                let response =
+                    wasm_bindgen_futures::JsFuture::from(respond(request, &lookup)).await.unwrap_or_default();
+                Ok(wasm_bindgen::JsCast::unchecked_into(response))
             }
 
             #[cfg(feature = "supabase")]
@@ -52,8 +67,8 @@ macro_rules! serve {
             /// Answers a request.
             #[cfg(feature = "supabase")]
             #[wasm_bindgen::prelude::wasm_bindgen]
-            pub async fn handle(request: web_sys::Request) -> web_sys::Response {
-                respond(request, &|name| variable(name)).await
+            pub fn handle(request: web_sys::Request) -> web::Promise {
+                respond(request, &|name| variable(name))
             }
         }
     };

@@ -1,12 +1,18 @@
 //! Configuration: read once per isolate from the host's variables; `docs/configuration.md` is its table.
 
 use crate::cors::AllowedOrigins;
-use crate::json::Object;
+use crate::json::{Object, digits};
+use crate::text::cut;
 
 /// Longest upstream exchange allowed unless `SUPABASE_TIMEOUT` says otherwise, in milliseconds.
-const DEFAULT_TIMEOUT_MS: u32 = 10_000;
+const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 /// More than this no caller waits for, and hosts cut requests off anyway.
-const MAX_TIMEOUT_MS: u32 = 120_000;
+const MAX_TIMEOUT_MS: u64 = 120_000;
+
+/// Retries unless `SUPABASE_MAX_RETRIES` says otherwise.
+const DEFAULT_MAX_RETRIES: u64 = 3;
+/// More retries than this only add to the load of a database in trouble.
+const MOST_RETRIES: u64 = 10;
 
 /// What every function needs to know.
 #[derive(Debug)]
@@ -21,8 +27,48 @@ pub struct Config {
     pub jwks: Option<String>,
     /// The shared secret of a legacy project, with which its HS256 tokens are verified.
     pub jwt_secret: Option<String>,
-    /// How long an exchange with Supabase may take, in milliseconds.
-    pub timeout_ms: u32,
+    /// How long an exchange with Supabase may take, all its tries together, in milliseconds.
+    pub timeout_ms: u64,
+    /// How often a call that failed for reasons that pass is tried again.
+    pub max_retries: u64,
+    /// What is logged.
+    pub log_level: Level,
+}
+
+/// What is logged of requests: those at this level and above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every request.
+    Info,
+    /// Those that were refused or failed.
+    Warn,
+    /// Those that failed.
+    Error,
+    /// None.
+    Off,
+}
+
+impl Level {
+    const ALL: [Self; 4] = [Self::Info, Self::Warn, Self::Error, Self::Off];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Off => "off",
+        }
+    }
+
+    /// The place of a level's word among the words.
+    fn parse(word: &str) -> Option<u64> {
+        Self::ALL.into_iter().position(|level| level.name() == word).map(|place| place as u64)
+    }
+
+    fn of(place: u64) -> Option<Self> {
+        Self::ALL.into_iter().nth(usize::try_from(place).ok()?)
+    }
 }
 
 /// The host's variables, with a memory of which were missing or wrong.
@@ -42,9 +88,11 @@ impl<'a> Variables<'a> {
     /// `SELVEDGE_X` goes before `SUPABASE_X`: hosted Supabase reserves the latter names for itself and lets nobody set
     /// them.
     pub fn get(&self, name: &str) -> Option<String> {
-        let value =
-            |name: &str| (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        name.strip_prefix("SUPABASE_").and_then(|rest| value(&format!("SELVEDGE_{rest}"))).or_else(|| value(name))
+        let value = |name: &str| {
+            (self.lookup)(name).map(|value| value.trim_ascii().to_owned()).filter(|value| !value.is_empty())
+        };
+        let ours = name.strip_prefix("SUPABASE_").and_then(|rest| value(&["SELVEDGE_", rest].concat()));
+        ours.or_else(|| value(name))
     }
 
     /// Remembers a variable as missing or wrong.
@@ -52,9 +100,18 @@ impl<'a> Variables<'a> {
         self.faulty.push(name);
     }
 
-    /// A variable parsed, if it is set. One that does not parse is remembered as faulty.
-    pub fn parsed<T>(&mut self, name: &'static str, parse: impl FnOnce(String) -> Option<T>) -> Option<T> {
+    /// A variable as `parse` makes it, if it is set. One that does not parse is remembered as faulty.
+    pub fn text(&mut self, name: &'static str, parse: fn(String) -> Option<String>) -> Option<String> {
         let parsed = parse(self.get(name)?);
+        if parsed.is_none() {
+            self.fault(name);
+        }
+        parsed
+    }
+
+    /// As [`Variables::text`], for what is or stands for a number.
+    pub fn number(&mut self, name: &'static str, parse: fn(&str) -> Option<u64>) -> Option<u64> {
+        let parsed = parse(&self.get(name)?);
         if parsed.is_none() {
             self.fault(name);
         }
@@ -78,16 +135,18 @@ impl Config {
             variables.fault("SUPABASE_PUBLISHABLE_KEY");
             String::new()
         });
-        let issuer = variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| format!("{supabase_url}/auth/v1"));
-        let jwks = variables.parsed("SUPABASE_JWKS", key_set);
-        let jwt_secret = variables.parsed("SUPABASE_JWT_SECRET", |secret| (secret.len() >= 32).then_some(secret));
-        let timeout_ms = variables.parsed("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS);
-        Self { supabase_url, publishable_key, issuer, jwks, jwt_secret, timeout_ms }
+        let issuer = variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| [&supabase_url, "/auth/v1"].concat());
+        let jwks = variables.text("SUPABASE_JWKS", key_set);
+        let jwt_secret = variables.text("SUPABASE_JWT_SECRET", |secret| (secret.len() >= 32).then_some(secret));
+        let timeout_ms = variables.number("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS);
+        let max_retries = variables.number("SUPABASE_MAX_RETRIES", retries).unwrap_or(DEFAULT_MAX_RETRIES);
+        let log_level = variables.number("LOG_LEVEL", Level::parse).and_then(Level::of).unwrap_or(Level::Info);
+        Self { supabase_url, publishable_key, issuer, jwks, jwt_secret, timeout_ms, max_retries, log_level }
     }
 
     /// Reads `ALLOWED_ORIGINS`; no browser page is let in unless it is set.
     pub fn read_allowed_origins(variables: &mut Variables) -> AllowedOrigins {
-        variables.parsed("ALLOWED_ORIGINS", AllowedOrigins::parse).unwrap_or_default()
+        AllowedOrigins(variables.text("ALLOWED_ORIGINS", AllowedOrigins::check).unwrap_or_default())
     }
 }
 
@@ -111,27 +170,30 @@ fn is_header_value(text: &str) -> bool {
 
 /// An `http` or `https` origin, without a slash at its end.
 fn base_url(url: String) -> Option<String> {
-    let url = url.strip_suffix('/').unwrap_or(&url);
+    let url = url.strip_suffix("/").unwrap_or(&url);
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    (!host.is_empty() && is_header_value(host) && !host.contains(['/', '?', '#', '@'])).then(|| url.to_owned())
+    (!host.is_empty() && is_header_value(host) && !host.bytes().any(|byte| matches!(byte, b'/' | b'?' | b'#' | b'@')))
+        .then(|| url.to_owned())
 }
 
 /// A JSON Web Key Set, or the bare array of keys some of the platform's versions hand over.
 fn key_set(text: String) -> Option<String> {
-    let text = if text.starts_with('[') { format!("{{\"keys\":{text}}}") } else { text };
+    let text = if text.starts_with('[') { ["{\"keys\":", &text, "}"].concat() } else { text };
     let is_set = Object::parse(&text)?.get("keys").is_some_and(|keys| keys.array().is_some());
     is_set.then_some(text)
 }
 
 /// Seconds with up to three decimals, as milliseconds.
-fn milliseconds(text: String) -> Option<u32> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || decimals.len() > 3 || !digits(whole) || !digits(decimals) {
-        return None;
-    }
-    let milliseconds: u64 = format!("{whole}{decimals:0<3}").parse().ok()?;
-    u32::try_from(milliseconds).ok().filter(|milliseconds| (1..=MAX_TIMEOUT_MS).contains(milliseconds))
+fn milliseconds(text: &str) -> Option<u64> {
+    let (whole, decimals) = cut(text, b'.');
+    let decimals = decimals.unwrap_or("0");
+    let thousandths = digits([decimals, "00"].concat().get(..3)?).filter(|_| decimals.len() <= 3)?;
+    let milliseconds = digits(whole)?.checked_mul(1000)?.checked_add(thousandths)?;
+    (1..=MAX_TIMEOUT_MS).contains(&milliseconds).then_some(milliseconds)
+}
+
+fn retries(text: &str) -> Option<u64> {
+    digits(text).filter(|retries| *retries <= MOST_RETRIES)
 }
 
 #[cfg(test)]
@@ -198,10 +260,10 @@ mod tests {
 
     #[test]
     fn timeouts_are_seconds() {
-        assert_eq!(milliseconds("10".to_owned()), Some(10_000));
-        assert_eq!(milliseconds("0.25".to_owned()), Some(250));
+        assert_eq!(milliseconds("10"), Some(10_000));
+        assert_eq!(milliseconds("0.25"), Some(250));
         for text in ["", "0", "-1", "1e3", "1.2345", "121", ".5", "99999999999"] {
-            assert_eq!(milliseconds(text.to_owned()), None, "{text}");
+            assert_eq!(milliseconds(text), None, "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Cross-origin requests (the Fetch standard's CORS protocol): which pages may call, and what they may see.
 
 use crate::http::{Request, Response};
+use crate::text::{cut, parts};
 
 /// How long a browser may remember a preflight, in seconds: Chromium's own upper bound.
 const MAX_AGE_SECONDS: &str = "7200";
@@ -10,33 +11,35 @@ const ALLOW_HEADERS: &str = "authorization, apikey, content-type, x-client-info,
 /// Response headers a page may read.
 const EXPOSE_HEADERS: &str = "etag, location, retry-after, server-timing, x-request-id";
 
-/// Origins whose pages may call. None by default.
+/// Origins whose pages may call: a comma list of origins (`https://app.example`), or `*`. None by default.
 #[derive(Debug, Default)]
-pub struct AllowedOrigins(Vec<String>);
+pub struct AllowedOrigins(pub(crate) String);
 
 impl AllowedOrigins {
-    /// A comma list of origins (`https://app.example`), or `*`. `None` when one is not an origin.
-    pub fn parse(text: String) -> Option<Self> {
-        let origins: Vec<_> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
-        let is_origin = |origin: &String| {
-            origin == "*"
-                || origin.split_once(':').is_some_and(|(scheme, rest)| {
-                    let host = rest.strip_prefix("//").unwrap_or_default();
-                    !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', ' ', '*'])
-                })
+    /// Hands a list back whose every part is an origin or `*`.
+    pub(crate) fn check(text: String) -> Option<String> {
+        let is_origin = |origin: &str| {
+            origin == "*" || {
+                let (scheme, rest) = cut(origin, b':');
+                let host = rest.and_then(|rest| rest.strip_prefix("//")).unwrap_or_default();
+                let is_host = |byte| !matches!(byte, b'/' | b'?' | b'#' | b' ' | b'*');
+                !scheme.is_empty() && !host.is_empty() && host.bytes().all(is_host)
+            }
         };
-        origins.iter().all(is_origin).then_some(Self(origins))
+        let all = list(&text).all(is_origin);
+        all.then_some(text)
     }
 
     /// Adds the CORS headers to an answer: none for an origin that is not on the list.
     pub fn apply(&self, request: &Request, response: &mut Response) {
-        let allowed = if self.0.iter().any(|origin| origin == "*") {
+        let has = |origin: &str| list(&self.0).any(|allowed| allowed == origin);
+        let allowed = if has("*") {
             "*"
         } else {
             // The answer depends on the origin even where it allows nothing.
             response.add("vary", "Origin");
             match request.header("origin") {
-                Some(origin) if self.0.iter().any(|allowed| allowed == origin) => origin,
+                Some(origin) if has(origin) => origin,
                 _ => return,
             }
         };
@@ -53,6 +56,10 @@ impl AllowedOrigins {
     }
 }
 
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    parts(text, b',').map(str::trim_ascii)
+}
+
 #[cfg(test)]
 mod tests {
     use super::AllowedOrigins;
@@ -64,10 +71,11 @@ mod tests {
             path: "/".to_owned(),
             query: String::new(),
             headers: origin.map(|origin| ("origin", origin.to_owned())).into_iter().collect(),
-            body: Ok(Vec::new()),
+            body: Vec::new(),
+            body_error: None,
         };
         let mut response = Response::empty(200);
-        AllowedOrigins::parse(allowed.to_owned()).unwrap().apply(&request, &mut response);
+        AllowedOrigins(AllowedOrigins::check(allowed.to_owned()).unwrap()).apply(&request, &mut response);
         response
     }
 
@@ -97,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_refused() {
         for text in ["a.example", "https://a.example/path", "https://", "https://*.example", "https://a,"] {
-            assert!(AllowedOrigins::parse(text.to_owned()).is_none(), "{text}");
+            assert!(AllowedOrigins::check(text.to_owned()).is_none(), "{text}");
         }
     }
 }

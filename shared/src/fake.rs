@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::auth::Algorithm;
 use crate::base64url;
+use crate::function::{Edge, Function};
 use crate::host::{FetchError, Host, Inbound, Outbound};
+use crate::http::{Request, Response};
 use crate::json::{Object, Raw};
 
 /// A request the function sent, kept for the test to look at.
@@ -23,6 +25,8 @@ pub struct Sent {
     pub headers: Vec<(&'static str, String)>,
     /// Body, if it had one.
     pub body: Option<String>,
+    /// How long it was given, in milliseconds.
+    pub timeout_ms: u32,
 }
 
 /// The fake host.
@@ -34,6 +38,10 @@ pub struct FakeHost {
     pub answers: RefCell<VecDeque<Result<Inbound, FetchError>>>,
     /// Requests sent so far.
     pub sent: RefCell<Vec<Sent>>,
+    /// Lines logged so far.
+    pub logged: RefCell<Vec<String>>,
+    /// How long the function waited, each time, in milliseconds.
+    pub slept: RefCell<Vec<u32>>,
     /// How many signatures were verified.
     pub verified: Cell<usize>,
     random: Cell<u8>,
@@ -45,6 +53,8 @@ impl Default for FakeHost {
             now_ms: Cell::new(1_800_000_000_000),
             answers: RefCell::default(),
             sent: RefCell::default(),
+            logged: RefCell::default(),
+            slept: RefCell::default(),
             verified: Cell::new(0),
             random: Cell::new(0),
         }
@@ -54,7 +64,7 @@ impl Default for FakeHost {
 impl FakeHost {
     /// Appends an answer to those to come.
     pub fn answer(&self, status: u16, body: &str) {
-        self.answers.borrow_mut().push_back(Ok(Inbound { status, body: body.as_bytes().to_vec() }));
+        self.answers.borrow_mut().push_back(Ok(Inbound { status, retry_after: None, body: body.as_bytes().to_vec() }));
     }
 
     /// A key set with one key that [`FakeHost::token`]s signed with the same id verify against.
@@ -81,9 +91,10 @@ impl Host for FakeHost {
     async fn fetch(&self, request: Outbound<'_>) -> Result<Inbound, FetchError> {
         self.sent.borrow_mut().push(Sent {
             method: request.method,
-            url: request.url,
-            headers: request.headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
+            url: request.url.to_owned(),
+            headers: request.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
             body: request.body.map(str::to_owned),
+            timeout_ms: request.timeout_ms,
         });
         self.answers.borrow_mut().pop_front().unwrap_or(Err(FetchError::Unreachable))
     }
@@ -98,8 +109,21 @@ impl Host for FakeHost {
         key.as_bytes() == signature
     }
 
+    async fn sleep(&self, milliseconds: u32) {
+        self.slept.borrow_mut().push(milliseconds);
+        self.now_ms.set(self.now_ms.get() + u64::from(milliseconds));
+    }
+
+    fn log(&self, line: &str) {
+        self.logged.borrow_mut().push(line.to_owned());
+    }
+
     fn now_ms(&self) -> u64 {
         self.now_ms.get()
+    }
+
+    fn timestamp(&self, ms: u64) -> String {
+        format!("{ms} ms since 1970")
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -108,6 +132,11 @@ impl Host for FakeHost {
             self.random.set(self.random.get().wrapping_add(1));
         }
     }
+}
+
+/// What a function on the fake host answers to a request.
+pub fn answer<F: Function>(edge: &Edge<FakeHost, F>, request: &Request) -> Response {
+    run(edge.respond(request, &edge.request_id(request))).unwrap_or_else(|| Response::empty(0))
 }
 
 /// Runs a future over fakes to its end: none of them ever waits, so one poll is enough.

@@ -1,24 +1,26 @@
 //! A function: what each one brings, and the way every request goes through it.
 //!
-//! Host adapter → [`Edge::respond`] → router → handler → authenticate → validate → forward → answer. Data flows that
-//! way only; a handler reads top to bottom as that sentence.
+//! Host adapter → [`Edge::respond`] → router → authenticate → plan → forward → answer. What a function brings is a list
+//! of operations ([`Operation`]), and of each only what is its own: a plan (from the request to one call of a database
+//! function) and an answer (from what the database said to the response). Neither waits for anything or knows a host.
 
-use std::cell::Cell;
-
-use crate::auth::{Authenticator, Caller};
+use crate::auth::{self, Authenticator, Caller};
+use crate::breaker::Breaker;
 use crate::code;
-use crate::config::{Config, Variables};
+use crate::config::{Config, Level, Variables};
 use crate::cors::AllowedOrigins;
-use crate::fields::Fields;
+use crate::form::{Field, Form};
+use crate::health::{self, Found, Health};
 use crate::host::Host;
 use crate::http::{BodyError, Request, Response};
 use crate::id::Id;
-use crate::json::{self, ObjectWriter, Raw};
+use crate::json::{self, ObjectWriter, Raw, push_number};
+use crate::log::{Line, Record};
 use crate::postgrest::{self, Raised, Rpc};
 use crate::problem::Problem;
+use crate::text::{cut, parts};
 
 /// What one edge function brings: its name, its limits, its resources and how they answer.
-#[expect(async_fn_in_trait, reason = "isolates are single-threaded: no future here has to be Send")]
 pub trait Function: Sized + 'static {
     /// Name, as in the URL: `/functions/v1/<NAME>`.
     const NAME: &'static str;
@@ -28,27 +30,114 @@ pub trait Function: Sized + 'static {
     const BODY_LIMIT: usize;
     /// The problems its database functions raise.
     const RAISED: &'static [Raised];
-    /// One of its operations.
-    type Route: Copy + 'static;
     /// Configuration of its own.
-    type Settings;
+    type Settings: 'static;
 
     /// Reads its own variables. What is wrong is remembered in `variables`.
     fn settings(variables: &mut Variables) -> Self::Settings;
 
-    /// The methods of the resource at a path below the function, with their operations. None: no such resource.
-    fn methods(path: &[&str]) -> &'static [(&'static str, Self::Route)];
+    /// The operations of the resource at a path below the function. None: no such resource.
+    fn resource(path: &[&str]) -> &'static [Operation<Self::Settings>];
 
-    /// Carries an operation out.
-    async fn handle<H: Host>(route: Self::Route, exchange: &Exchange<'_, H, Self>) -> Result<Response, Problem>;
+    /// Adds to what `/health` tells.
+    fn health(_body: &mut ObjectWriter) {}
+
+    /// Adds to a problem what must not go missing with the answer it takes the place of.
+    fn attend(_request: &Request, _problem: &mut Problem) {}
+}
+
+/// What a method does to a resource.
+#[derive(Debug)]
+pub struct Operation<S: 'static> {
+    /// Method. `GET` brings `HEAD` along.
+    pub method: &'static str,
+    /// The resource as the log names it: `/sessions/{id}`.
+    pub route: &'static str,
+    /// Who may.
+    pub access: Access,
+    /// From the request to what is to be done.
+    pub plan: fn(&Exchange<S>) -> Result<Step, Problem>,
+}
+
+/// Who may carry an operation out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A signed-in user: told before anything of the request is looked at.
+    User,
+    /// Anybody who does not make the plan ask the database; for that, a signed-in user.
+    Public,
+    /// A signed-in user, or somebody who sends no token: the role `anon`. The plan is made first, as the token may be in
+    /// the body.
+    Anonymous,
+}
+
+/// What is to be done about a request.
+pub enum Step {
+    /// The answer is known.
+    Answer(Response),
+    /// The database is to be asked.
+    Call(Call),
+}
+
+/// One call of a database function as the caller: one transaction, one round trip.
+pub struct Call {
+    function: &'static str,
+    arguments: String,
+    token: Option<String>,
+    answer: Answer,
+}
+
+/// From what the database said, or why it did not, to the response.
+type Answer = Box<dyn FnOnce(Result<Vec<u8>, Problem>) -> Result<Response, Problem>>;
+
+impl Step {
+    /// Calls `function` with a JSON object of its parameters; the response is made by `answer`.
+    pub fn call(
+        function: &'static str,
+        arguments: String,
+        answer: impl FnOnce(Result<Vec<u8>, Problem>) -> Result<Response, Problem> + 'static,
+    ) -> Self {
+        Self::call_as(None, function, arguments, answer)
+    }
+
+    /// As [`Step::call`], for a caller whose token was in the body. One in the `Authorization` header goes before.
+    pub fn call_as(
+        token: Option<String>,
+        function: &'static str,
+        arguments: String,
+        answer: impl FnOnce(Result<Vec<u8>, Problem>) -> Result<Response, Problem> + 'static,
+    ) -> Self {
+        Self::Call(Call { function, arguments, token, answer: Box::new(answer) })
+    }
+
+    /// Calls `function`, whose answer is the response's body as it is.
+    pub fn pass_on(function: &'static str, arguments: String) -> Self {
+        Self::call(function, arguments, |found| Ok(Response::json(200, found?)))
+    }
+}
+
+/// One request and all there is to plan with.
+#[derive(Debug)]
+pub struct Exchange<'a, S> {
+    /// The request.
+    pub request: &'a Request,
+    /// The path's segments below the function.
+    pub path: &'a [&'a str],
+    /// Settings of the function's own.
+    pub settings: &'a S,
+    /// An id made for this request, should it have brought none.
+    pub id: Id,
 }
 
 /// A function on a host, for as long as the isolate lives.
 pub struct Edge<H: Host, F: Function> {
     host: H,
     origins: AllowedOrigins,
+    log_level: Level,
     setup: Result<Setup<F>, Vec<&'static str>>,
     authenticator: Authenticator<H::Key>,
+    breaker: Breaker,
+    health: Health,
 }
 
 /// A configuration without faults.
@@ -57,32 +146,6 @@ struct Setup<F: Function> {
     settings: F::Settings,
 }
 
-/// One request and all there is to answer it with.
-pub struct Exchange<'a, H: Host, F: Function> {
-    /// The request.
-    pub request: &'a Request,
-    /// The path's segments below the function.
-    pub path: &'a [&'a str],
-    /// Settings of the function's own.
-    pub settings: &'a F::Settings,
-    /// The host.
-    pub host: &'a H,
-    config: &'a Config,
-    authenticator: &'a Authenticator<H::Key>,
-    request_id: &'a str,
-    timing: &'a Timing,
-}
-
-/// How long the parts of a request took, in milliseconds.
-#[derive(Debug, Default)]
-struct Timing {
-    auth: Cell<u64>,
-    db: Cell<u64>,
-}
-
-/// The resource every function has besides its own.
-const HEALTH: &str = "health";
-
 impl<H: Host, F: Function> Edge<H, F> {
     /// Reads the configuration and begins to serve.
     pub fn new(host: H, lookup: &dyn Fn(&str) -> Option<String>) -> Self {
@@ -90,12 +153,13 @@ impl<H: Host, F: Function> Edge<H, F> {
         let config = Config::read(&mut variables);
         let origins = Config::read_allowed_origins(&mut variables);
         let settings = F::settings(&mut variables);
+        let log_level = config.log_level;
         let setup = match variables.faulty() {
             [] => Ok(Setup { config, settings }),
             faulty => Err(faulty.to_vec()),
         };
         let authenticator = Authenticator::new(&host);
-        Self { host, origins, setup, authenticator }
+        Self { host, origins, log_level, setup, authenticator, breaker: Breaker::default(), health: Health::default() }
     }
 
     /// The host it runs on.
@@ -103,118 +167,250 @@ impl<H: Host, F: Function> Edge<H, F> {
         &self.host
     }
 
-    /// Answers a request. Every answer, error or not, comes through here.
-    pub async fn respond(&self, request: Request) -> Response {
-        let started = self.host.now_ms();
-        let request_id = match request.header("x-request-id") {
+    /// The id of a request: the caller's own, or a new one.
+    pub fn request_id(&self, request: &Request) -> String {
+        match request.header("x-request-id") {
             Some(id) if is_request_id(id) => id.to_owned(),
             _ => Id::new(&self.host).as_str().to_owned(),
-        };
-        let timing = Timing::default();
-        let mut response = match self.route(&request, &request_id, &timing).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(&request_id),
-        };
+        }
+    }
+
+    /// Answers a request.
+    pub async fn respond(&self, request: &Request, request_id: &str) -> Response {
+        let started_ms = self.host.now_ms();
+        let record = Record::default();
+        let outcome = self.route(request, request_id, &record).await;
+        self.finish(request, request_id, outcome, &record, started_ms)
+    }
+
+    /// Answers a request whose handling trapped: a panic, or memory that ran out.
+    pub fn trapped(&self, request: &Request, request_id: &str) -> Response {
+        let problem = Problem::new(
+            &code::INTERNAL,
+            "The function broke while it answered. A write may have happened: send the same ids again to find out.",
+        );
+        self.finish(request, request_id, Err(problem), &Record::default(), self.host.now_ms())
+    }
+
+    /// Every answer, error or not, comes through here.
+    fn finish(
+        &self,
+        request: &Request,
+        request_id: &str,
+        outcome: Result<Response, Problem>,
+        record: &Record,
+        started_ms: u64,
+    ) -> Response {
+        let mut code = None;
+        let mut response = outcome.unwrap_or_else(|mut problem| {
+            F::attend(request, &mut problem);
+            code = Some(problem.code.name);
+            problem.into_response(request_id)
+        });
         if request.method == "HEAD" {
             response.body = None;
         }
-        self.origins.apply(&request, &mut response);
-        let total = self.host.now_ms().saturating_sub(started);
-        response.with("cache-control", "no-store").with("x-request-id", request_id).with(
-            "server-timing",
-            format!("auth;dur={}, db;dur={}, total;dur={total}", timing.auth.get(), timing.db.get()),
-        )
+        self.origins.apply(request, &mut response);
+        response.add("cache-control", "no-store");
+        response.add("x-request-id", request_id);
+        let now_ms = self.host.now_ms();
+        let total_ms = now_ms.saturating_sub(started_ms);
+        let mut timing = String::from("auth;dur=");
+        push_number(&mut timing, record.auth_ms.get());
+        timing.push_str(", db;dur=");
+        push_number(&mut timing, record.db_ms.get());
+        timing.push_str(", total;dur=");
+        push_number(&mut timing, total_ms);
+        response.add("server-timing", timing);
+        let line = Line {
+            ts: &self.host.timestamp(now_ms),
+            function: F::NAME,
+            request_id,
+            method: &request.method,
+            status: response.status,
+            code,
+            total_ms,
+            breaker: self.breaker.state(now_ms),
+        };
+        if line.level() >= self.log_level {
+            self.host.log(&line.to_json(record));
+        }
+        response
     }
 
-    async fn route(&self, request: &Request, request_id: &str, timing: &Timing) -> Result<Response, Problem> {
+    async fn route(&self, request: &Request, request_id: &str, record: &Record) -> Result<Response, Problem> {
         let path: Vec<&str> = path_below::<F>(&request.path);
-        if path == [HEALTH] {
-            return match request.method.as_str() {
-                "GET" | "HEAD" => health::<F>(request),
-                "OPTIONS" => Ok(options(request, "GET, HEAD, OPTIONS")),
-                _ => Err(Problem::method_not_allowed("GET, HEAD, OPTIONS".to_owned())),
-            };
+        let is_health = path == [health::PATH];
+        let operations = F::resource(&path);
+        let mut allow = String::new();
+        if is_health {
+            allow.push_str("GET, HEAD, ");
         }
-        let methods = F::methods(&path);
-        if methods.is_empty() {
+        for operation in operations {
+            allow.push_str(operation.method);
+            allow.push_str(if operation.method == "GET" { ", HEAD, " } else { ", " });
+        }
+        if allow.is_empty() {
             return Err(Problem::new(&code::NOT_FOUND, "The function has no resource at this path."));
         }
+        allow.push_str("OPTIONS");
         let wanted = if request.method == "HEAD" { "GET" } else { &request.method };
-        let Some((_, route)) = methods.iter().find(|(method, _)| *method == wanted) else {
-            let allow = allow(methods);
+        if is_health && wanted == "GET" {
+            record.route.set("/health");
+            return self.health(request, request_id).await;
+        }
+        let Some(operation) = operations.iter().find(|operation| operation.method == wanted) else {
             return if request.method == "OPTIONS" {
                 Ok(options(request, &allow))
             } else {
                 Err(Problem::method_not_allowed(allow))
             };
         };
-        let setup = self.setup.as_ref().map_err(|faulty| misconfigured(faulty))?;
-        let exchange = Exchange {
-            request,
-            path: &path,
-            settings: &setup.settings,
-            host: &self.host,
-            config: &setup.config,
-            authenticator: &self.authenticator,
-            request_id,
-            timing,
+        record.route.set(operation.route);
+        let setup = self.setup()?;
+        let mut caller = None;
+        if operation.access == Access::User {
+            caller = self.authenticate(request, None, operation.access, record).await?;
+        }
+        let exchange = Exchange { request, path: &path, settings: &setup.settings, id: Id::new(&self.host) };
+        let call = match (operation.plan)(&exchange)? {
+            Step::Answer(response) => return Ok(response),
+            Step::Call(call) => call,
         };
-        F::handle(*route, &exchange).await
+        if caller.is_none() {
+            caller = self.authenticate(request, call.token.as_deref(), operation.access, record).await?;
+        }
+        let started_ms = self.host.now_ms();
+        let rpc = Rpc {
+            function: call.function,
+            arguments: &call.arguments,
+            token: caller.as_ref().map(|caller| caller.token.as_str()),
+            request,
+            request_id,
+        };
+        let found = postgrest::call(&self.host, &setup.config, &self.breaker, rpc, &record.retries).await;
+        record.db_ms.set(self.host.now_ms().saturating_sub(started_ms));
+        (call.answer)(found.and_then(|answer| match answer.status {
+            200 => Ok(answer.body),
+            _ => Err(postgrest::problem(&answer, F::RAISED)),
+        }))
+    }
+
+    fn setup(&self) -> Result<&Setup<F>, Problem> {
+        self.setup.as_ref().map_err(|faulty| misconfigured(faulty))
+    }
+
+    /// Finds out who is calling, by the token of the header, or else by one that was in the body.
+    async fn authenticate(
+        &self,
+        request: &Request,
+        in_body: Option<&str>,
+        access: Access,
+        record: &Record,
+    ) -> Result<Option<Caller>, Problem> {
+        let Some(token) = auth::bearer(request)?.or(in_body) else {
+            return if access == Access::Anonymous { Ok(None) } else { Err(auth::missing()) };
+        };
+        let started_ms = self.host.now_ms();
+        let caller = self.authenticator.authenticate(&self.host, &self.setup()?.config, token).await;
+        record.auth_ms.set(self.host.now_ms().saturating_sub(started_ms));
+        let caller = caller?;
+        record.user.set(Some(caller.user));
+        Ok(Some(caller))
+    }
+
+    async fn health(&self, request: &Request, request_id: &str) -> Result<Response, Problem> {
+        let mut found = None;
+        if health::is_deep(request)? {
+            let config = &self.setup()?.config;
+            found = self.health.recent(&self.host, config.timeout_ms).await;
+            if found.is_none() {
+                let started_ms = self.host.now_ms();
+                let retries = std::cell::Cell::new(0);
+                let rpc = Rpc { function: health::PROBE, arguments: "{}", token: None, request, request_id };
+                let answer = postgrest::call(&self.host, config, &self.breaker, rpc, &retries).await;
+                let checked_ms = self.host.now_ms();
+                let fresh = Found {
+                    is_connected: answer.is_ok_and(|answer| answer.status == 200),
+                    latency_ms: checked_ms.saturating_sub(started_ms),
+                    retries: retries.get(),
+                    checked_ms,
+                };
+                self.health.found(fresh);
+                found = Some(fresh);
+            }
+        }
+        Ok(health::answer::<H, F>(&self.host, found, &self.breaker))
     }
 }
 
-impl<H: Host, F: Function> Exchange<'_, H, F> {
-    /// Finds out who is calling. First in every handler that touches a person's rows.
-    pub async fn authenticate(&self) -> Result<Caller, Problem> {
-        let started = self.host.now_ms();
-        let caller = self.authenticator.authenticate(self.host, self.config, self.request).await;
-        self.timing.auth.set(self.host.now_ms().saturating_sub(started));
-        caller
+impl<S> Exchange<'_, S> {
+    /// The parameters of the query.
+    pub fn query(&self, fields: &'static [Field]) -> Form {
+        Form::of_query(&self.request.query, fields)
     }
 
-    /// The body, as a JSON object on its way into types.
-    pub fn body(&self) -> Result<Fields<'_>, Problem> {
+    /// The members of the body, which must be a JSON object; the query must have no parameters.
+    pub fn body(&self, fields: &'static [Field]) -> Result<Form, Problem> {
         if !self.request.header("content-type").is_none_or(is_json) {
             return Err(Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json, in UTF-8."));
         }
-        let bytes = self.request.body.as_ref().map_err(|error| match error {
-            BodyError::TooLarge => Problem::detailed(
-                &code::BODY_TOO_LARGE,
-                format!("The body may be at most {} KiB large.", F::BODY_LIMIT / 1024),
-            ),
-            BodyError::Interrupted => {
-                Problem::new(&code::BODY_INTERRUPTED, "The connection broke before the body's end.")
+        let text = self.text()?;
+        let mut form = self.query(&[]);
+        form.add_object(parse(text)?, fields, "");
+        Ok(form)
+    }
+
+    /// The body, as text.
+    pub fn text(&self) -> Result<&str, Problem> {
+        match self.request.body_error {
+            Some(BodyError::TooLarge) => {
+                return Err(Problem::new(&code::BODY_TOO_LARGE, "The body is longer than this function reads."));
             }
-        })?;
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            Problem::detailed(&code::INVALID_JSON, format!("Not UTF-8 from byte {} on.", error.valid_up_to()))
-        })?;
-        let body = Raw::parse(text).map_err(|at| {
-            let (line, column) = json::position(text, at);
-            Problem::detailed(&code::INVALID_JSON, format!("Not JSON at line {line}, column {column}."))
-        })?;
-        Ok(Fields::of_body(body))
+            Some(BodyError::Interrupted) => {
+                return Err(Problem::new(&code::BODY_INTERRUPTED, "The connection broke before the body's end."));
+            }
+            None => {}
+        }
+        std::str::from_utf8(&self.request.body)
+            .map_err(|error| not_json("Not UTF-8 from byte # on.", &[error.valid_up_to()]))
     }
 
-    /// The query, on its way into types.
-    pub fn query(&self) -> Fields<'static> {
-        Fields::of_query(&self.request.query)
+    /// What is sent with `Idempotency-Key`.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.request.header("idempotency-key")
     }
+}
 
-    /// Calls a database function as the caller: the one upstream request of an operation.
-    pub async fn rpc(&self, caller: &Caller, function: &str, arguments: &str) -> Result<Vec<u8>, Problem> {
-        let started = self.host.now_ms();
-        let rpc = Rpc { function, arguments, raised: F::RAISED };
-        let answer = postgrest::rpc(self.host, self.config, self.request, self.request_id, caller, rpc).await;
-        self.timing.db.set(self.host.now_ms().saturating_sub(started));
-        answer
+/// Reads JSON, or says where it stops being any.
+pub fn parse(text: &str) -> Result<Raw<'_>, Problem> {
+    Raw::parse(text).map_err(|at| {
+        let (line, column) = json::position(text, at);
+        not_json("Not JSON at line #, column #.", &[line, column])
+    })
+}
+
+fn not_json(detail: &str, numbers: &[usize]) -> Problem {
+    let mut numbers = numbers.iter();
+    let mut text = String::new();
+    for (place, part) in parts(detail, b'#').enumerate() {
+        if place > 0 {
+            push_number(&mut text, numbers.next().map_or(0, |number| *number as u64));
+        }
+        text.push_str(part);
     }
+    Problem::detailed(&code::INVALID_JSON, text)
+}
+
+/// What the database said, when that is not what its function promises.
+pub fn unexpected() -> Problem {
+    Problem::new(&code::UPSTREAM_ERROR, "The database did not answer with what its function promises.")
 }
 
 /// The path's segments below the function: a Worker is asked for `/…`, a function behind Supabase's gateway for
 /// `/<name>/…`, and one whose gateway strips nothing for `/functions/v1/<name>/…`.
 fn path_below<F: Function>(path: &str) -> Vec<&str> {
-    let mut segments: Vec<&str> = path.split('/').skip(1).collect();
+    let mut segments: Vec<&str> = parts(path, b'/').skip(1).collect();
     if segments.last() == Some(&"") {
         segments.pop();
     }
@@ -233,23 +429,14 @@ fn is_request_id(text: &str) -> bool {
 
 /// `application/json`, with no charset but UTF-8 (RFC 8259 section 8.1).
 fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
+    let mut parts = parts(content_type, b';').map(str::trim_ascii);
     parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"))
-        && parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        && parts.all(|parameter| match cut(parameter, b'=') {
+            (name, Some(value)) if name.eq_ignore_ascii_case("charset") => {
+                value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("\"utf-8\"")
             }
             _ => true,
         })
-}
-
-fn allow<R>(methods: &[(&'static str, R)]) -> String {
-    let mut allow = String::new();
-    for (method, _) in methods {
-        allow.push_str(method);
-        allow.push_str(if *method == "GET" { ", HEAD, " } else { ", " });
-    }
-    allow + "OPTIONS"
 }
 
 /// Names the variables at fault, never their values.
@@ -269,14 +456,4 @@ fn options(request: &Request, allow: &str) -> Response {
     } else {
         Response::empty(204).with("allow", allow)
     }
-}
-
-/// The function is up: said without asking anyone.
-fn health<F: Function>(request: &Request) -> Result<Response, Problem> {
-    Fields::of_query(&request.query).finish()?;
-    let mut body = ObjectWriter::new();
-    body.string("status", "ok");
-    body.string("function", F::NAME);
-    body.string("version", F::VERSION);
-    Ok(Response::json(200, body.finish()))
 }

@@ -20,8 +20,17 @@ pub trait Host {
     /// Whether `signature` is one over `data` by the holder of `key`'s private half.
     async fn verify(&self, algorithm: Algorithm, key: &Self::Key, signature: &[u8], data: &[u8]) -> bool;
 
+    /// Waits.
+    async fn sleep(&self, milliseconds: u32);
+
+    /// Writes a line to the host's log.
+    fn log(&self, line: &str);
+
     /// Milliseconds since 1970-01-01T00:00:00Z. On Workers the clock stands still between two I/O operations.
     fn now_ms(&self) -> u64;
+
+    /// A time in milliseconds since 1970 as RFC 3339 writes it, in UTC.
+    fn timestamp(&self, ms: u64) -> String;
 
     /// Fills `bytes` with cryptographically secure random bytes.
     fn random(&self, bytes: &mut [u8]);
@@ -33,9 +42,9 @@ pub struct Outbound<'a> {
     /// `GET` or `POST`.
     pub method: &'static str,
     /// Absolute URL.
-    pub url: String,
+    pub url: &'a str,
     /// Header names in lower case, with their values.
-    pub headers: Vec<(&'static str, &'a str)>,
+    pub headers: &'a [(&'static str, &'a str)],
     /// JSON, or nothing.
     pub body: Option<&'a str>,
     /// How long the whole exchange may take, in milliseconds; then it is aborted.
@@ -47,6 +56,8 @@ pub struct Outbound<'a> {
 pub struct Inbound {
     /// HTTP status code.
     pub status: u16,
+    /// `Retry-After` in seconds, where it was given as a number.
+    pub retry_after: Option<u64>,
     /// The body, as it came.
     pub body: Vec<u8>,
 }

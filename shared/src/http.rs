@@ -1,5 +1,7 @@
 //! Requests and responses as plain data. Host adapters translate to and from these; nothing else touches the wire.
 
+use crate::text::cut;
+
 /// The headers a function may read. Adapters copy these and no others.
 pub const READ_HEADERS: &[&str] = &[
     "accept",
@@ -27,11 +29,13 @@ pub struct Request {
     pub query: String,
     /// Lower-case names out of [`READ_HEADERS`], with their values.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, or why it could not be had.
-    pub body: Result<Vec<u8>, BodyError>,
+    /// The body, as far as it came.
+    pub body: Vec<u8>,
+    /// Why there is no more of it, when it did not come whole.
+    pub body_error: Option<BodyError>,
 }
 
-/// Why a request body could not be had.
+/// Why a request body did not come whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
     /// More bytes than the function takes; reading stopped there.
@@ -43,10 +47,10 @@ pub enum BodyError {
 impl Request {
     /// Splits an absolute URL into path and query. A missing path is `/`. (Requests have no fragment, RFC 9112.)
     pub fn split_url(url: &str) -> (String, String) {
-        let after_scheme = url.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or(url);
-        let target = after_scheme.find(['/', '?']).map_or("", |at| after_scheme.get(at..).unwrap_or(""));
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        (if path.is_empty() { "/" } else { path }.to_owned(), query.to_owned())
+        let after_scheme = cut(url, b':').1.and_then(|rest| rest.strip_prefix("//")).unwrap_or(url);
+        let authority = after_scheme.bytes().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(after_scheme.len());
+        let (path, query) = cut(after_scheme.get(authority..).unwrap_or_default(), b'?');
+        (if path.is_empty() { "/" } else { path }.to_owned(), query.unwrap_or_default().to_owned())
     }
 
     /// The value of a header out of [`READ_HEADERS`].

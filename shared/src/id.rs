@@ -3,11 +3,15 @@
 //! Not the `uuid` crate: its parsing and formatting cost each function 1 KB compressed, and ids are never computed
 //! with here. The tests hold this type to that crate.
 
-use std::fmt;
-
 use crate::host::Host;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Writes a byte as two hexadecimal digits.
+pub(crate) fn push_hex(text: &mut String, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for nibble in [byte >> 4, byte & 15] {
+        text.push(char::from(*HEX.get(usize::from(nibble)).unwrap_or(&b'0')));
+    }
+}
 
 /// A UUID of any version, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +44,7 @@ impl Id {
             if let 4 | 6 | 8 | 10 = place {
                 text.push('-');
             }
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(*HEX.get(usize::from(nibble)).unwrap_or(&b'0')));
-            }
+            push_hex(&mut text, byte);
         }
         Self(text)
     }
@@ -50,12 +52,6 @@ impl Id {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

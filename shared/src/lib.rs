@@ -1,7 +1,7 @@
 //! What every Selvedge function stands on.
 //!
 //! A function is routes, request types and handlers ([`function::Function`]); everything else is here: reading and
-//! refusing requests ([`fields`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding to PostgREST as the
+//! refusing requests ([`form`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding to PostgREST as the
 //! caller ([`postgrest`]), and saying what went wrong ([`problem`], [`code`]).
 //!
 //! Nothing in this crate is about chat, and nothing but [`adapter`] knows a host: the rest sees the world through
@@ -12,19 +12,23 @@
 pub mod adapter;
 pub mod auth;
 pub mod base64url;
+pub mod breaker;
 pub mod code;
 pub mod config;
 pub mod cors;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
-pub mod fields;
+pub mod form;
 pub mod function;
+mod health;
 pub mod host;
 pub mod http;
 pub mod id;
 pub mod json;
+mod log;
 pub mod postgrest;
 pub mod problem;
 pub mod query;
+pub mod text;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

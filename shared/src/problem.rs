@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use crate::code::{self, Code};
 use crate::http::Response;
-use crate::json::{self, ObjectWriter, Raw};
+use crate::json::{self, ObjectWriter, push_number};
+use crate::text::parts;
 
 /// What a problem's `type` begins with; the code follows. A reference, relative to wherever the docs are served
 /// from (RFC 9457 section 3.1.1 allows that): this project has no home page to promise.
@@ -15,6 +16,12 @@ pub const TYPE_BASE: &str = "/docs/errors.md#";
 
 /// Seconds after which a caller may try again when something the function needs is out of reach.
 const RETRY_AFTER_SECONDS: &str = "1";
+
+/// The member that says when to try again, in seconds.
+pub const RETRY_AFTER: &str = "retry_after";
+
+/// Most fields at fault that are listed: an answer stays bounded, whatever was sent.
+pub const MAX_ERRORS: usize = 100;
 
 /// An error on its way to the caller. Nothing in it may come from the database's own words.
 #[derive(Debug)]
@@ -36,7 +43,7 @@ pub struct Content {
 }
 
 /// One field at fault.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// Where: a JSON Pointer (RFC 6901) into the body. Query parameters and headers that stand for a field have
     /// the field's pointer.
@@ -76,10 +83,10 @@ impl Rule {
 }
 
 impl Fault {
-    /// This fault, as that of the member `name`.
+    /// This fault, as that of the member `name` of the object that `at` points to; without a name, of the object itself.
     #[inline(never)]
-    pub fn at(self, name: &str) -> FieldError {
-        let mut pointer = String::new();
+    pub fn at(self, at: &str, name: &str) -> FieldError {
+        let mut pointer = String::from(at);
         if !name.is_empty() {
             pointer.push('/');
         }
@@ -92,13 +99,23 @@ impl Fault {
         }
         FieldError { pointer, fault: self }
     }
+}
 
-    /// The rule in words.
-    fn detail(self) -> String {
-        match self.rule.detail.split_once('#') {
-            Some((before, after)) => format!("{before}{}{after}", self.bound),
-            None => self.rule.detail.to_owned(),
+impl FieldError {
+    /// What the caller sees of it.
+    pub fn to_json(&self) -> String {
+        let mut detail = String::new();
+        for (place, part) in parts(self.fault.rule.detail, b'#').enumerate() {
+            if place > 0 {
+                push_number(&mut detail, self.fault.bound);
+            }
+            detail.push_str(part);
         }
+        let mut error = ObjectWriter::new();
+        error.string("pointer", &self.pointer);
+        error.string("code", self.fault.rule.code);
+        error.string("detail", &detail);
+        error.finish()
     }
 }
 
@@ -145,9 +162,18 @@ impl Problem {
         problem
     }
 
-    /// Adds a member.
-    pub fn add_member(&mut self, name: &'static str, value: Raw) {
-        self.0.members.push((name, value.text().to_owned()));
+    /// Adds a member, whose value is JSON.
+    pub fn add_member(&mut self, name: &'static str, value: impl Into<String>) {
+        self.0.members.push((name, value.into()));
+    }
+
+    /// The same problem, which may be gone in so many seconds. Callers learn of it in `Retry-After` too.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        let mut value = String::new();
+        push_number(&mut value, seconds);
+        self.add_member(RETRY_AFTER, value);
+        self
     }
 
     /// The same problem under another code.
@@ -161,37 +187,37 @@ impl Problem {
     pub fn into_response(self, request_id: &str) -> Response {
         let Content { code, detail, errors, allow, members } = *self.0;
         let mut body = ObjectWriter::new();
-        body.string("type", &format!("{TYPE_BASE}{}", code.name));
+        body.string("type", &[TYPE_BASE, code.name].concat());
         body.string("title", code.title);
         body.number("status", code.status.into());
         body.string("detail", &detail);
         body.string("code", code.name);
         body.string("request_id", request_id);
-        for (name, value) in members {
-            body.raw(name, &value);
+        let mut response = Response::empty(code.status);
+        response.add("content-type", "application/problem+json");
+        let mut retry_after = (code.status == 503).then_some(RETRY_AFTER_SECONDS);
+        for (name, value) in &members {
+            body.raw(name, value);
+            if *name == RETRY_AFTER {
+                retry_after = Some(value);
+            }
+        }
+        if let Some(seconds) = retry_after {
+            response.add("retry-after", seconds);
         }
         if !errors.is_empty() {
-            let errors = errors.into_iter().map(|error| {
-                let mut item = ObjectWriter::new();
-                item.string("pointer", &error.pointer);
-                item.string("code", error.fault.rule.code);
-                item.string("detail", &error.fault.detail());
-                item.finish()
-            });
-            body.raw("errors", &json::array_of(errors));
+            body.raw("errors", &json::array_of(errors.iter().take(MAX_ERRORS).map(FieldError::to_json)));
+            if errors.len() > MAX_ERRORS {
+                body.number("errors_omitted", (errors.len() - MAX_ERRORS) as u64);
+            }
         }
-        let mut response = Response::json(code.status, body.finish());
-        response.headers.clear();
-        response.add("content-type", "application/problem+json");
         if let Some(allow) = allow {
             response.add("allow", allow);
-        }
-        if code.status == 503 {
-            response.add("retry-after", RETRY_AFTER_SECONDS);
         }
         if let Some(challenge) = challenge(code) {
             response.add("www-authenticate", challenge);
         }
+        response.body = Some(body.finish().into_bytes());
         response
     }
 }
@@ -201,7 +227,7 @@ fn challenge(code: &Code) -> Option<String> {
     if *code == code::MISSING_TOKEN {
         Some("Bearer".to_owned())
     } else if code.status == 401 {
-        Some(format!("Bearer error=\"invalid_token\", error_description=\"{}\"", code.title))
+        Some(["Bearer error=\"invalid_token\", error_description=\"", code.title, "\""].concat())
     } else if *code == code::ROLE_NOT_ALLOWED {
         Some("Bearer error=\"insufficient_scope\"".to_owned())
     } else {
@@ -218,13 +244,13 @@ mod tests {
 
     #[test]
     fn pointers_escape_as_rfc_6901_says() {
-        assert_eq!(TOO_LONG.broken().at("a/b~c").pointer, "/a~1b~0c");
-        assert_eq!(TOO_LONG.broken().at("").pointer, "", "the body itself");
+        assert_eq!(TOO_LONG.broken().at("/x", "a/b~c").pointer, "/x/a~1b~0c");
+        assert_eq!(TOO_LONG.broken().at("", "").pointer, "", "the body itself");
     }
 
     #[test]
     fn a_problem_names_its_code_status_request_and_fields() {
-        let response = Problem::invalid(vec![TOO_LONG.broken_at(9).at("message")]).into_response("r-1");
+        let response = Problem::invalid(vec![TOO_LONG.broken_at(9).at("", "message")]).into_response("r-1");
         assert_eq!(response.status, 422);
         assert_eq!(response.header("content-type"), Some("application/problem+json"));
         assert_eq!(

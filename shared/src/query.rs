@@ -1,10 +1,12 @@
 //! Query parameters, by the rules of HTML's `application/x-www-form-urlencoded`.
 
+use crate::text::{cut, parts};
+
 /// Name and value of each parameter in a query, without its `?`, in the order they were written.
 pub fn parse(query: &str) -> impl Iterator<Item = (String, String)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name), decode(value))
+    parts(query, b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = cut(pair, b'=');
+        (decode(name), decode(value.unwrap_or_default()))
     })
 }
 

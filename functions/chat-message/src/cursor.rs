@@ -1,11 +1,16 @@
-//! Where a page of history goes on: a keyset cursor, opaque to clients.
+//! Where a page goes on: keyset cursors, opaque to clients.
 
 use shared::base64url;
-use shared::fields::{self, Value};
-use shared::problem::{Fault, Rule};
+use shared::id::Id;
+use shared::json::{Object, ObjectWriter, digits, push_number, quoted};
+use shared::problem::Rule;
+use shared::text::cut;
 
-static NOT_AN_ORDER: Rule = Rule { code: "not_allowed", detail: "must be asc or desc" };
-static NOT_A_CURSOR: Rule = Rule { code: "invalid_cursor", detail: "must be the next of an earlier page" };
+/// What a caller is told of a cursor nobody gave out.
+pub(crate) static NOT_A_CURSOR: Rule = Rule { code: "invalid_cursor", detail: "must be the next of an earlier page" };
+
+/// Greatest number the database counts to.
+const BIGINT_MAX: u64 = i64::MAX as u64;
 
 /// In which direction a history is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +23,10 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// The word for it in a query and in the database.
+    /// The words for them in a query and in the database.
+    pub(crate) const NAMES: [&str; 2] = ["asc", "desc"];
+
+    /// The word for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Asc => "asc",
@@ -26,72 +34,128 @@ impl Order {
         }
     }
 
-    /// Reads an order.
-    pub(crate) fn parse(value: Value) -> Result<Self, Fault> {
-        Self::named(&fields::string(value)?).ok_or(NOT_AN_ORDER.broken())
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        [Self::Asc, Self::Desc].into_iter().find(|order| order.name() == name)
+    /// The order of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "asc" => Some(Self::Asc),
+            "desc" => Some(Self::Desc),
+            _ => None,
+        }
     }
 }
 
-/// A place between two messages, and the direction the reader goes from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    /// The direction it was given out for.
-    pub(crate) order: Order,
-    /// `seq` of the message it lies behind.
-    pub(crate) seq: u64,
+/// The cursor behind the message `seq` of a history, for a reader who goes in this order.
+pub(crate) fn encode(order: Order, seq: u64) -> String {
+    let mut text = String::from(order.name());
+    text.push(':');
+    push_number(&mut text, seq);
+    base64url::encode(text.as_bytes())
 }
 
-impl Cursor {
-    /// The text a client hands back.
-    pub(crate) fn encode(self) -> String {
-        base64url::encode(format!("{}:{}", self.order.name(), self.seq).as_bytes())
-    }
+/// Reads the cursor of a history.
+pub(crate) fn decode(cursor: &str) -> Option<(Order, u64)> {
+    let text = base64url::decode_text(cursor)?;
+    let (order, seq) = cut(&text, b':');
+    let (order, seq) = (Order::named(order)?, digits(seq?)?);
+    (seq <= BIGINT_MAX && encode(order, seq) == cursor).then_some((order, seq))
+}
 
-    /// Reads a cursor.
-    pub(crate) fn parse(value: Value) -> Result<Self, Fault> {
-        Self::decode(&fields::string(value)?).ok_or(NOT_A_CURSOR.broken())
-    }
+/// The cursor behind a row that has a time (in microseconds since 1970) and an id, as the database gives them:
+/// `{"time": …, "id": …}`.
+pub(crate) fn encode_row(place: &Object) -> Option<String> {
+    let time = digits(place.get("time")?.text())?;
+    let mut text = String::new();
+    push_number(&mut text, time);
+    text.push(':');
+    text.push_str(&place.get("id")?.string()?);
+    Some(base64url::encode(text.as_bytes()))
+}
 
-    fn decode(text: &str) -> Option<Self> {
-        let decoded = base64url::decode_text(text)?;
-        let (order, seq) = decoded.split_once(':')?;
-        let cursor = Self { order: Order::named(order)?, seq: seq.parse().ok()? };
-        // The database counts in bigint.
-        (i64::try_from(cursor.seq).is_ok() && cursor.encode() == text).then_some(cursor)
+/// Reads the cursor behind such a row.
+pub(crate) fn decode_row(cursor: &str) -> Option<(u64, Id)> {
+    let text = base64url::decode_text(cursor)?;
+    let (time, id) = cut(&text, b':');
+    Some((digits(time).filter(|time| *time <= BIGINT_MAX)?, Id::parse(id?)?))
+}
+
+/// A cursor of a history as JSON, if it is one.
+pub(crate) fn of_history(text: &str) -> Option<String> {
+    decode(text).map(|_| quoted(text))
+}
+
+/// A cursor behind a row as JSON, if it is one.
+pub(crate) fn of_rows(text: &str) -> Option<String> {
+    decode_row(text).map(|_| quoted(text))
+}
+
+/// The database's page of rows, with its `next` made opaque.
+pub(crate) fn page_of_rows(found: &[u8], rows: &str) -> Option<String> {
+    let page = Object::of_bytes(found)?;
+    let mut body = ObjectWriter::new();
+    body.raw(rows, page.get(rows)?.text());
+    match Object::read(page.get("next")?) {
+        Some(place) => body.string("next", &encode_row(&place)?),
+        None => body.raw("next", "null"),
     }
+    Some(body.finish())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Order};
+    use super::{Order, decode, decode_row, encode, encode_row, page_of_rows};
     use proptest::prelude::{any, proptest};
     use shared::base64url;
+    use shared::json::Object;
+
+    const ID: &str = "018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e";
 
     #[test]
     fn a_cursor_reads_back() {
-        for cursor in [Cursor { order: Order::Asc, seq: 0 }, Cursor { order: Order::Desc, seq: i64::MAX as u64 }] {
-            assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+        for (order, seq) in [(Order::Asc, 0), (Order::Desc, i64::MAX as u64)] {
+            assert_eq!(decode(&encode(order, seq)), Some((order, seq)));
         }
+        let place = format!(r#"{{"time":1800000000000000,"id":"{ID}"}}"#);
+        let cursor = encode_row(&Object::parse(&place).unwrap()).unwrap();
+        let (time, id) = decode_row(&cursor).unwrap();
+        assert_eq!((time, id.as_str()), (1_800_000_000_000_000, ID));
     }
 
     #[test]
     fn a_made_up_cursor_is_refused() {
         for text in ["", "1", "desc:1", "ZGVzYzox=", "!!"] {
-            assert_eq!(Cursor::decode(text), None, "{text}");
+            assert!(decode(text).is_none() && decode_row(text).is_none(), "{text}");
         }
         for inside in ["desc", "desc:", "desc:-1", "desc:+1", "desc:01", "up:1", "desc:9223372036854775808"] {
-            assert_eq!(Cursor::decode(&base64url::encode(inside.as_bytes())), None, "{inside}");
+            assert_eq!(decode(&base64url::encode(inside.as_bytes())), None, "{inside}");
         }
+        for inside in [
+            "1",
+            "1:",
+            ":",
+            "-1:018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e",
+            "9223372036854775808:018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e",
+        ] {
+            assert_eq!(decode_row(&base64url::encode(inside.as_bytes())), None, "{inside}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_rows_has_an_opaque_next_or_none() {
+        assert_eq!(
+            page_of_rows(br#"{"rows":[1],"next":null}"#, "rows").as_deref(),
+            Some(r#"{"rows":[1],"next":null}"#)
+        );
+        let found = format!(r#"{{"rows":[],"next":{{"time":5,"id":"{ID}"}}}}"#);
+        let page = page_of_rows(found.as_bytes(), "rows").unwrap();
+        let next = Object::parse(&page).unwrap().get("next").unwrap().string().unwrap();
+        assert_eq!(decode_row(&next).unwrap().0, 5);
+        assert_eq!(page_of_rows(b"[]", "rows"), None);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text in any::<String>()) {
-            let _ = Cursor::decode(&text);
+            let _ = (decode(&text), decode_row(&text));
         }
     }
 }

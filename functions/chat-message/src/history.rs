@@ -1,87 +1,58 @@
 //! `GET /`: a page of a session's messages.
 
-use shared::fields::{self, Fields};
-use shared::function::Exchange;
-use shared::host::Host;
+use shared::form::{Field, Kind};
+use shared::function::{Exchange, Step, unexpected};
 use shared::http::Response;
-use shared::id::Id;
-use shared::json::{Object, ObjectWriter};
+use shared::json::{Object, ObjectWriter, digits, quoted};
 use shared::problem::{Problem, Rule};
 
-use crate::ChatMessage;
-use crate::cursor::{Cursor, Order};
+use crate::Settings;
+use crate::cursor::{self, NOT_A_CURSOR, Order};
 
+static NOT_AN_ORDER: Rule = Rule { code: "not_allowed", detail: "must be asc or desc" };
 static OTHER_ORDER: Rule = Rule { code: "invalid_cursor", detail: "was given out for the other order" };
 
-/// Messages a page holds unless asked otherwise.
-const DEFAULT_LIMIT: u64 = 50;
-/// Most messages a page holds: at most 8000 characters each, that is an answer a phone can take.
-const MAX_LIMIT: u64 = 200;
+/// Most rows a page holds: of messages at most 8000 characters each, that is an answer a phone can take. Without
+/// `limit` the database gives 50.
+pub(crate) const MAX_LIMIT: u64 = 200;
 
-/// A page to read.
-#[derive(Debug)]
-struct Page {
-    session_id: Id,
-    limit: u64,
-    before: Option<Cursor>,
-    order: Order,
-}
+static PARAMETERS: &[Field] = &[
+    Field::required("session_id", Kind::Id),
+    Field::optional("limit", Kind::Within(MAX_LIMIT)),
+    Field::optional("order", Kind::Word(&Order::NAMES, &NOT_AN_ORDER)),
+    Field::optional("before", Kind::Parsed(cursor::of_history, &NOT_A_CURSOR)),
+];
 
 /// Reads a page.
-pub(crate) async fn history<H: Host>(exchange: &Exchange<'_, H, ChatMessage>) -> Result<Response, Problem> {
-    let caller = exchange.authenticate().await?;
-    let page = Page::parse(exchange.query())?;
-    let found = exchange.rpc(&caller, "get_history", &page.arguments()).await?;
-    page.answer(&found)
+pub(crate) fn history(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
+    let mut form = exchange.query(PARAMETERS);
+    let before = form.take_text("before").as_deref().and_then(cursor::decode);
+    let asked = form.take_text("order").as_deref().and_then(Order::named);
+    // A cursor knows its direction: without `order` it goes on the way it came.
+    if let (Some(asked), Some((given_for, _))) = (asked, before)
+        && asked != given_for
+    {
+        form.fault("before", OTHER_ORDER.broken());
+    }
+    let order = asked.or(before.map(|(order, _)| order)).unwrap_or_default();
+    form.put("order", quoted(order.name()));
+    if let Some((_, seq)) = before {
+        form.put_number("before", seq);
+    }
+    Ok(Step::call("get_history", form.arguments()?, move |found| {
+        let page = page(&found?, order).ok_or_else(unexpected)?;
+        Ok(Response::json(200, page))
+    }))
 }
 
-impl Page {
-    fn parse(mut query: Fields) -> Result<Self, Problem> {
-        let session_id = query.required("session_id", fields::id);
-        let limit = query.optional("limit", |value| fields::integer(value, MAX_LIMIT)).unwrap_or(DEFAULT_LIMIT);
-        let order = query.optional("order", Order::parse);
-        let before = query.optional("before", Cursor::parse);
-        // A cursor knows its direction: without `order` it goes on the way it came.
-        if let (Some(order), Some(before)) = (order, before)
-            && order != before.order
-        {
-            query.fault("before", OTHER_ORDER.broken());
-        }
-        query.finish()?;
-        let Some(session_id) = session_id else {
-            return Err(Problem::invalid(Vec::new())); // unreachable: finish() reports a required field without value
-        };
-        Ok(Self { session_id, limit, before, order: order.or(before.map(|before| before.order)).unwrap_or_default() })
+/// The database's page, with its `next` made opaque.
+fn page(found: &[u8], order: Order) -> Option<String> {
+    let page = Object::of_bytes(found)?;
+    let mut body = ObjectWriter::new();
+    body.raw("messages", page.get("messages")?.text());
+    match page.get("next")?.text() {
+        "null" => body.raw("next", "null"),
+        seq => body.string("next", &cursor::encode(order, digits(seq)?)),
     }
-
-    /// The parameters of `get_history`.
-    fn arguments(&self) -> String {
-        let mut arguments = ObjectWriter::new();
-        arguments.string("session_id", self.session_id.as_str());
-        arguments.number("limit", self.limit);
-        if let Some(before) = self.before {
-            arguments.number("before", before.seq);
-        }
-        arguments.string("order", self.order.name());
-        arguments.finish()
-    }
-
-    /// The database's page, with its `next` made opaque.
-    fn answer(&self, found: &[u8]) -> Result<Response, Problem> {
-        let unexpected = || Problem::new(&shared::code::UPSTREAM_ERROR, "get_history did not answer with a page.");
-        let page = Object::of_bytes(found).ok_or_else(unexpected)?;
-        let (Some(messages), Some(next)) = (page.get("messages"), page.get("next")) else {
-            return Err(unexpected());
-        };
-        let mut body = ObjectWriter::new();
-        body.raw("messages", messages.text());
-        match next.text() {
-            "null" => body.raw("next", "null"),
-            seq => {
-                let seq = seq.parse().map_err(|_| unexpected())?;
-                body.string("next", &Cursor { order: self.order, seq }.encode());
-            }
-        }
-        Ok(Response::json(200, body.finish()))
-    }
+    Some(body.finish())
 }

@@ -4,26 +4,24 @@
 //! |---|---|
 //! | `POST /` | 200, the move; the same `id` again: the first answer, `replayed: true` |
 //! | `GET /?session_id=` | 200, where the session is; 304 where `If-None-Match` knows |
-//! | `GET /machines/{id}` | 200, the machine's definition |
+//! | `GET /machines/{id}` | 200, the machine: its definition, a Mermaid diagram, or a picture |
 //!
 //! The database decides: `transition_session` and the trigger on `session_transitions` in `migrations/`. A caller who
 //! goes around this function meets the same rule there. What this crate adds is early, exact refusal. The machines
 //! are data, `machines/*.json`, checked when the crate is built; `docs/machines.md` tells how to write one.
 
-mod definition;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod machine;
 pub mod machines;
+mod picture;
 mod state;
 mod transition;
 
 use shared::code::Code;
 use shared::config::Variables;
-use shared::function::{Exchange, Function};
-use shared::host::Host;
-use shared::http::Response;
+use shared::function::{Access, Function, Operation};
+use shared::json::ObjectWriter;
 use shared::postgrest::Raised;
-use shared::problem::Problem;
 
 /// The session is not there, or not the caller's: the two look the same.
 pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
@@ -49,20 +47,12 @@ pub const RESPONSE_REQUIRED: Code =
 pub const RESPONSE_REFUSED: Code =
     Code { name: "response_refused", status: 422, title: "This event takes no response" };
 
+/// The machine of a session that names none. It is the database that puts it there: `transition_session`.
+pub const DEFAULT_MACHINE: &str = "supportive-yarn";
+
 /// The function.
 #[derive(Debug)]
 pub struct FsmTransition;
-
-/// Its operations.
-#[derive(Debug, Clone, Copy)]
-pub enum Route {
-    /// `POST /`
-    Transition,
-    /// `GET /`
-    State,
-    /// `GET /machines/{id}`
-    Machine,
-}
 
 impl Function for FsmTransition {
     const NAME: &'static str = "fsm-transition";
@@ -83,25 +73,30 @@ impl Function for FsmTransition {
         Raised::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
         Raised::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
     ];
-    type Route = Route;
     type Settings = ();
 
     fn settings(_: &mut Variables) {}
 
-    fn methods(path: &[&str]) -> &'static [(&'static str, Route)] {
+    fn resource(path: &[&str]) -> &'static [Operation<()>] {
         match path {
-            [] => &[("GET", Route::State), ("POST", Route::Transition)],
-            ["machines", _] => &[("GET", Route::Machine)],
+            [] => &[
+                Operation { method: "GET", route: "/", access: Access::User, plan: state::state },
+                Operation { method: "POST", route: "/", access: Access::User, plan: transition::transition },
+            ],
+            ["machines", _] => {
+                &[Operation { method: "GET", route: "/machines/{id}", access: Access::Public, plan: picture::machine }]
+            }
             _ => &[],
         }
     }
 
-    async fn handle<H: Host>(route: Route, exchange: &Exchange<'_, H, Self>) -> Result<Response, Problem> {
-        match route {
-            Route::Transition => transition::transition(exchange).await,
-            Route::State => state::state(exchange).await,
-            Route::Machine => definition::definition(exchange),
+    fn health(body: &mut ObjectWriter) {
+        let mut machine = ObjectWriter::new();
+        if let Some(default) = machines::find(DEFAULT_MACHINE, None) {
+            machine.string("id", default.id);
+            machine.number("version", default.version);
         }
+        body.raw("machine", &machine.finish());
     }
 }
 

@@ -1,58 +1,39 @@
 //! `GET /`: where a session is.
 
-use shared::auth::Caller;
-use shared::fields;
-use shared::function::Exchange;
-use shared::host::Host;
+use shared::form::{Field, Kind};
+use shared::function::{Exchange, Step, unexpected};
 use shared::http::Response;
-use shared::id::Id;
-use shared::json::{Object, ObjectWriter};
+use shared::json::{Object, digits};
 use shared::problem::Problem;
+use shared::text::parts;
 
-use crate::FsmTransition;
+static PARAMETERS: &[Field] = &[Field::required("session_id", Kind::Id)];
 
 /// Tells a session's state.
-pub(crate) async fn state<H: Host>(exchange: &Exchange<'_, H, FsmTransition>) -> Result<Response, Problem> {
-    let caller = exchange.authenticate().await?;
-    let mut query = exchange.query();
-    let session_id = query.required("session_id", fields::id);
-    query.finish()?;
-    let Some(session_id) = session_id else {
-        return Err(Problem::invalid(Vec::new())); // unreachable: finish() reports a required field without value
-    };
-    let found = read(exchange, &caller, &session_id).await?;
-    let etag = Object::of_bytes(&found).as_ref().and_then(etag).ok_or_else(unexpected)?;
-    let known = exchange.request.header("if-none-match");
-    if known.is_some_and(|known| matches(known, &etag)) {
-        return Ok(Response::empty(304).with("etag", etag));
-    }
-    Ok(Response::json(200, found).with("etag", etag))
-}
-
-/// Asks the database for a session's state.
-pub(crate) async fn read<H: Host>(
-    exchange: &Exchange<'_, H, FsmTransition>,
-    caller: &Caller,
-    session_id: &Id,
-) -> Result<Vec<u8>, Problem> {
-    let mut arguments = ObjectWriter::new();
-    arguments.string("session_id", session_id.as_str());
-    exchange.rpc(caller, "get_session_state", &arguments.finish()).await
-}
-
-pub(crate) fn unexpected() -> Problem {
-    Problem::new(&shared::code::UPSTREAM_ERROR, "get_session_state did not answer with a state.")
+pub(crate) fn state(exchange: &Exchange<()>) -> Result<Step, Problem> {
+    let known = exchange.request.header("if-none-match").map(str::to_owned);
+    Ok(Step::call("get_session_state", exchange.query(PARAMETERS).arguments()?, move |found| {
+        let found = found?;
+        let etag = etag(&found)?;
+        if known.is_some_and(|known| matches(&known, &etag)) {
+            return Ok(Response::empty(304).with("etag", etag));
+        }
+        Ok(Response::json(200, found).with("etag", etag))
+    }))
 }
 
 /// The entity tag of an answer that has a version.
-pub(crate) fn etag(answer: &Object) -> Option<String> {
-    let version = fields::digits(answer.get("version")?.text())?;
-    Some(format!("\"{version}\""))
+pub(crate) fn etag(answer: &[u8]) -> Result<String, Problem> {
+    let version = Object::of_bytes(answer).and_then(|answer| answer.get("version")).map(|version| version.text());
+    match version {
+        Some(version) if digits(version).is_some() => Ok(["\"", version, "\""].concat()),
+        _ => Err(unexpected()),
+    }
 }
 
 /// Whether `If-None-Match` (RFC 9110 section 13.1.2) knows a tag; comparison is weak.
 fn matches(known: &str, etag: &str) -> bool {
-    known.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    parts(known, b',').map(str::trim_ascii).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 #[cfg(test)]

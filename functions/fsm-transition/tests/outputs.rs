@@ -213,16 +213,24 @@ fn states_stand_below_those_that_lead_to_them() {
 
 #[test]
 fn a_picture_says_what_it_is_and_brings_everything_it_needs() {
-    for machine in all() {
-        let picture = svg(&machine.config, &Layout::of(&machine.config));
+    for machine in machines::ALL {
+        let picture = &machine.svg(None);
         assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\""));
         assert!(picture.contains("<title>") && picture.contains("@media(prefers-color-scheme:dark)"));
-        for state in &machine.config.states {
-            let name = &state.name;
-            assert_eq!(picture.matches(&format!("<g id=\"state-{name}\" class=\"state\"><rect")).count(), 1);
+        for (state, _) in machine.states {
+            assert_eq!(picture.matches(&format!("<g id=\"state-{state}\" class=\"state\"><rect")).count(), 1);
         }
         assert_eq!(picture.matches("http").count(), 1, "only its namespace is elsewhere");
+        assert!(picture.len() < 6_000, "{} bytes are shipped in the wasm", picture.len());
     }
+}
+
+#[test]
+fn forced_moves_are_dashed_and_ends_are_doubled() {
+    let picture = &machines::find("supportive-yarn", None).unwrap().svg(None);
+    assert_eq!(picture.matches("<path class=\"forced\"").count(), 4);
+    assert_eq!(picture.matches("<rect class=\"in\"").count(), 1);
+    assert_eq!(picture.matches("<rect class=\"step\"").count(), 4);
 }
 
 #[test]
@@ -232,10 +240,33 @@ fn the_table_holds_the_files() {
     let check_in = machines::find("check-in", Some(1)).unwrap();
     assert_eq!(check_in.version, 1);
     assert_eq!(value(check_in.definition), value(CHECK_IN));
+    assert_eq!(check_in.states.iter().map(|(state, _)| *state).collect::<Vec<_>>(), ["asked", "answered", "closed"]);
     assert!(machines::find("check-in", Some(2)).is_none() && machines::find("check", None).is_none());
     let ids: BTreeSet<_> = machines::ALL.iter().map(|machine| machine.id).collect();
     for id in ids {
         let latest = machines::ALL.iter().filter(|machine| machine.id == id).map(|machine| machine.version).max();
         assert_eq!(machines::find(id, None).map(|machine| machine.version), latest);
+    }
+}
+
+#[test]
+fn the_current_state_is_marked() {
+    let machine = machines::find("check-in", None).unwrap();
+    let marked = machine.svg(Some("answered"));
+    assert!(marked.contains("#state-answered rect{fill:#fbbf24;") && marked.contains(", now at answered</title>"));
+    assert_eq!(marked.matches("</style>").count(), 1);
+    let diagram = machine.mermaid(Some("answered"));
+    assert!(
+        diagram.starts_with(&machine.mermaid(None)) && diagram.ends_with("\n    class answered current\n"),
+        "{diagram}"
+    );
+}
+
+#[test]
+fn a_state_it_does_not_have_marks_nothing() {
+    let machine = machines::find("check-in", None).unwrap();
+    for state in ["goals", "", "asked{}</style><script>"] {
+        assert_eq!(machine.svg(Some(state)), machine.svg(None));
+        assert_eq!(machine.mermaid(Some(state)), machine.mermaid(None));
     }
 }

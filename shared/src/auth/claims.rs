@@ -1,9 +1,10 @@
 //! The inside of a token: its claims (RFC 7519 section 4), judged after the signature.
 
 use crate::code;
-use crate::fields::{self, Value};
-use crate::json::{Object, Raw};
+use crate::id::Id;
+use crate::json::{Object, Raw, digits};
 use crate::problem::Problem;
+use crate::text::cut;
 
 /// How far another machine's clock may be ahead, in seconds: PostgREST's own allowance.
 const LEEWAY_SECONDS: u64 = 30;
@@ -26,8 +27,8 @@ impl<'a> Claims<'a> {
         Ok(Self(object))
     }
 
-    /// Judges the claims at `now`, in seconds since 1970, and tells when they expire.
-    pub(crate) fn check(&self, issuer: &str, now: u64) -> Result<u64, Problem> {
+    /// Judges the claims at `now`, in seconds since 1970, and tells when they expire and whose they are.
+    pub(crate) fn check(&self, issuer: &str, now: u64) -> Result<(u64, Id), Problem> {
         let expires = self.date("exp")?.ok_or_else(|| invalid("The token has no expiry (exp)."))?;
         if expires <= now {
             return Err(Problem::new(
@@ -58,10 +59,10 @@ impl<'a> Claims<'a> {
                 "Only tokens of signed-in users (role \"authenticated\") may call.",
             ));
         }
-        if self.0.get("sub").is_none_or(|sub| fields::id(Value::Json(sub)).is_err()) {
-            return Err(invalid("The token's subject (sub) is not a UUID."));
+        match self.text("sub").as_deref().and_then(Id::parse) {
+            Some(subject) => Ok((expires, subject)),
+            None => Err(invalid("The token's subject (sub) is not a UUID.")),
         }
-        Ok(expires)
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -73,9 +74,10 @@ impl<'a> Claims<'a> {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
         };
-        let (whole, fraction) = value.text().split_once('.').unwrap_or((value.text(), ""));
-        match whole.parse::<u64>() {
-            Ok(date) if date <= LAST_DATE && fraction.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(date)),
+        let (whole, fraction) = cut(value.text(), b'.');
+        let fraction = fraction.unwrap_or_default();
+        match digits(whole) {
+            Some(date) if date <= LAST_DATE && fraction.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(date)),
             _ => Err(invalid("A date of the token (exp, nbf or iat) is not a number of seconds since 1970.")),
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct KeyStore<K> {
 struct State<K> {
     keys: Vec<PublicKey<K>>,
     /// The legacy shared secret, once a token asked for it.
-    secret: Option<K>,
+    secret: Option<PublicKey<K>>,
     /// When the set was last fetched; `None` before the first time.
     fetched_ms: Option<u64>,
     /// No refetch for an unknown key, nor after a failure, before this time.
@@ -41,7 +41,9 @@ struct State<K> {
 struct PublicKey<K> {
     id: Option<String>,
     algorithm: Algorithm,
-    key: K,
+    jwk: String,
+    /// What the host made of it, once a token asked for it.
+    key: Option<K>,
 }
 
 impl<K: Clone> KeyStore<K> {
@@ -66,65 +68,81 @@ impl<K: Clone> KeyStore<K> {
         config: &Config,
         token: &SignedToken<'_>,
     ) -> Result<(Algorithm, K), Problem> {
-        if let (Some(secret), "HS256") = (&config.jwt_secret, token.algorithm.as_str()) {
-            return self.shared_secret(host, secret).await;
-        }
-        let now = host.now_ms();
-        let age = self.state.borrow().fetched_ms.map(|fetched| now.saturating_sub(fetched));
-        let cooling = now < self.state.borrow().cooldown_until_ms;
-        let mut just_fetched = false;
-        match (age, &config.jwks) {
-            (Some(_), Some(_)) => {}
-            (None, Some(fixed)) => self.take_in(host, fixed).await,
-            (Some(age), None) if age <= FRESH_MS => {}
-            (Some(age), None) if age <= STALE_MS && cooling => {}
-            (_, None) => {
-                just_fetched = self.fetch(host, config).await;
-                if !just_fetched && age.is_none_or(|age| age > STALE_MS) {
-                    return Err(Problem::new(
-                        &code::KEYS_UNAVAILABLE,
-                        "The issuer's key set could not be fetched, so no token can be checked. Try again shortly.",
-                    ));
+        let found = match (&config.jwt_secret, token.algorithm.as_str()) {
+            // A token that says HS256 is never verified with any other key than the shared secret.
+            (Some(secret), "HS256") => self.shared_secret(secret),
+            _ => self.of_set(host, config, token).await?,
+        };
+        let key = match found.key {
+            Some(key) => key,
+            None => {
+                // One the host cannot use is as good as none.
+                let key = host.import_key(found.algorithm, &found.jwk).await.ok_or_else(unknown)?;
+                let mut state = self.state.borrow_mut();
+                let State { keys, secret, .. } = &mut *state;
+                if let Some(same) = keys.iter_mut().chain(secret).find(|known| known.jwk == found.jwk) {
+                    same.key = Some(key.clone());
                 }
+                key
             }
+        };
+        Ok((found.algorithm, key))
+    }
+
+    fn shared_secret(&self, secret: &str) -> PublicKey<K> {
+        let made = || PublicKey {
+            id: None,
+            algorithm: Algorithm::Hs256,
+            jwk: ["{\"kty\":\"oct\",\"k\":\"", &base64url::encode(secret.as_bytes()), "\"}"].concat(),
+            key: None,
+        };
+        self.state.borrow_mut().secret.get_or_insert_with(made).clone()
+    }
+
+    /// The key of the issuer's set that a token names, the set fetched or refetched should it be time to.
+    async fn of_set<H: Host<Key = K>>(
+        &self,
+        host: &H,
+        config: &Config,
+        token: &SignedToken<'_>,
+    ) -> Result<PublicKey<K>, Problem> {
+        let now = host.now_ms();
+        let (fetched_ms, cooling) = {
+            let state = self.state.borrow();
+            (state.fetched_ms, now < state.cooldown_until_ms)
+        };
+        let age = fetched_ms.map(|fetched| now.saturating_sub(fetched));
+        let mut may_refetch = !cooling;
+        if let Some(fixed) = &config.jwks {
+            if age.is_none() {
+                self.take_in(fixed, now);
+            }
+            may_refetch = false;
+        } else if age.is_none_or(|age| age > STALE_MS || age > FRESH_MS && !cooling) {
+            let is_fetched = self.fetch(host, config).await;
+            if !is_fetched && age.is_none_or(|age| age > STALE_MS) {
+                return Err(Problem::new(
+                    &code::KEYS_UNAVAILABLE,
+                    "The issuer's key set could not be fetched, so no token can be checked. Try again shortly.",
+                ));
+            }
+            may_refetch = false;
         }
         if let Some(found) = self.known(token) {
             return found;
         }
-        if config.jwks.is_none() && !just_fetched && !cooling {
+        if may_refetch {
             self.state.borrow_mut().cooldown_until_ms = now + COOLDOWN_MS;
-            if self.fetch(host, config).await
-                && let Some(found) = self.known(token)
-            {
+            self.fetch(host, config).await;
+            if let Some(found) = self.known(token) {
                 return found;
             }
         }
-        Err(Problem::new(
-            &code::UNKNOWN_KEY,
-            "The token's kid is not in this project's key set: it is from another project, or its key was revoked.",
-        ))
-    }
-
-    /// The key of a legacy project: a token that says HS256 is never verified with any other.
-    async fn shared_secret<H: Host<Key = K>>(&self, host: &H, secret: &str) -> Result<(Algorithm, K), Problem> {
-        let known = self.state.borrow().secret.clone();
-        let key = match known {
-            Some(key) => key,
-            None => {
-                let jwk = format!(r#"{{"kty":"oct","k":"{}"}}"#, base64url::encode(secret.as_bytes()));
-                let key = host
-                    .import_key(Algorithm::Hs256, &jwk)
-                    .await
-                    .ok_or_else(|| Problem::new(&code::MISCONFIGURED, "Missing or wrong: SUPABASE_JWT_SECRET."))?;
-                self.state.borrow_mut().secret = Some(key.clone());
-                key
-            }
-        };
-        Ok((Algorithm::Hs256, key))
+        Err(unknown())
     }
 
     /// Looks a token's key up among those known. A token without `kid` means the only key, where there is one.
-    fn known(&self, token: &SignedToken<'_>) -> Option<Result<(Algorithm, K), Problem>> {
+    fn known(&self, token: &SignedToken<'_>) -> Option<Result<PublicKey<K>, Problem>> {
         let state = self.state.borrow();
         let found = match (&token.key_id, state.keys.as_slice()) {
             (None, [only]) => only,
@@ -137,54 +155,49 @@ impl<K: Clone> KeyStore<K> {
                 "The token's alg is not the one its key is for.",
             )));
         }
-        Some(Ok((found.algorithm, found.key.clone())))
+        Some(Ok(found.clone()))
     }
 
     /// Fetches the issuer's key set. On failure the old one stays.
     async fn fetch<H: Host<Key = K>>(&self, host: &H, config: &Config) -> bool {
-        let request = Outbound {
-            method: "GET",
-            url: format!("{}/auth/v1/.well-known/jwks.json", config.supabase_url),
-            headers: vec![("apikey", &config.publishable_key)],
-            body: None,
-            timeout_ms: config.timeout_ms,
-        };
-        let set = match host.fetch(request).await {
-            Ok(answer) if answer.status == 200 => String::from_utf8(answer.body).ok().filter(|set| is_key_set(set)),
-            _ => None,
-        };
-        match set {
-            Some(set) => {
-                self.take_in(host, &set).await;
-                true
-            }
-            None => {
-                self.state.borrow_mut().cooldown_until_ms = host.now_ms() + COOLDOWN_MS;
-                false
-            }
+        let url = [&config.supabase_url, "/auth/v1/.well-known/jwks.json"].concat();
+        let headers = [("apikey", config.publishable_key.as_str())];
+        let timeout_ms = u32::try_from(config.timeout_ms).unwrap_or(u32::MAX);
+        let request = Outbound { method: "GET", url: &url, headers: &headers, body: None, timeout_ms };
+        if let Ok(answer) = host.fetch(request).await
+            && answer.status == 200
+            && let Ok(set) = std::str::from_utf8(&answer.body)
+            && self.take_in(set, host.now_ms())
+        {
+            return true;
         }
+        self.state.borrow_mut().cooldown_until_ms = host.now_ms() + COOLDOWN_MS;
+        false
     }
 
-    /// Replaces the known keys by those of a set that can be used.
-    async fn take_in<H: Host<Key = K>>(&self, host: &H, set: &str) {
+    /// Replaces the known keys by those of a set that can be used, unless it is none.
+    fn take_in(&self, set: &str, now: u64) -> bool {
+        let Some(set) = Object::parse(set).and_then(|set| set.get("keys")?.array()) else {
+            return false;
+        };
         let mut keys = Vec::new();
-        let set = Object::parse(set).unwrap_or_default();
-        for jwk in set.get("keys").and_then(Raw::array).unwrap_or_default() {
-            let Some((id, algorithm)) = Object::read(jwk).as_ref().and_then(purpose) else {
-                continue;
-            };
-            if let Some(key) = host.import_key(algorithm, jwk.text()).await {
-                keys.push(PublicKey { id, algorithm, key });
+        for jwk in set {
+            if let Some((id, algorithm)) = Object::read(jwk).as_ref().and_then(purpose) {
+                keys.push(PublicKey { id, algorithm, jwk: jwk.text().to_owned(), key: None });
             }
         }
         let mut state = self.state.borrow_mut();
         state.keys = keys;
-        state.fetched_ms = Some(host.now_ms());
+        state.fetched_ms = Some(now);
+        true
     }
 }
 
-fn is_key_set(text: &str) -> bool {
-    Object::parse(text).is_some_and(|set| set.get("keys").is_some_and(|keys| keys.array().is_some()))
+fn unknown() -> Problem {
+    Problem::new(
+        &code::UNKNOWN_KEY,
+        "The token's kid is not in this project's key set: it is from another project, or its key was revoked.",
+    )
 }
 
 /// The id of a key and the algorithm it verifies with; `None` when verifying is not what it is for (RFC 7517

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 /// A token is remembered until its `exp`, and never longer than this, in seconds.
 const MAX_SECONDS: u64 = 5 * 60;
-/// Most tokens remembered in an isolate: 256 × 24 bytes. One more forgets the oldest.
+/// Most tokens remembered in an isolate: 256 × 32 bytes. One more forgets the oldest.
 const CAPACITY: usize = 256;
 
 /// The memory. It holds no token, only fingerprints: SipHash, twice, over a secret of this isolate's own and the
@@ -28,6 +28,8 @@ struct Entry {
     fingerprint: [u64; 2],
     /// Seconds since 1970.
     until: u64,
+    /// Whose it is, as the log has them.
+    user: u64,
 }
 
 impl Memory {
@@ -36,16 +38,19 @@ impl Memory {
         Self { secret, entries: RefCell::default() }
     }
 
-    /// Whether a token was verified with the key set of `epoch`, and may still be taken for it at `now`.
-    pub(crate) fn knows(&self, token: &str, epoch: u64, now: u64) -> bool {
+    /// Whose token it is, if it was verified with the key set of `epoch` and may still be taken for it at `now`.
+    pub(crate) fn knows(&self, token: &str, epoch: u64, now: u64) -> Option<u64> {
         let fingerprint = self.fingerprint(token, epoch);
-        self.entries.borrow().known.iter().any(|entry| entry.fingerprint == fingerprint && now < entry.until)
+        let entries = self.entries.borrow();
+        let entry = entries.known.iter().find(|entry| entry.fingerprint == fingerprint && now < entry.until)?;
+        Some(entry.user)
     }
 
     /// Remembers a token verified at `now` with the key set of `epoch`. With the next set it is verified anew: its key
     /// may have been revoked.
-    pub(crate) fn learn(&self, token: &str, epoch: u64, now: u64, expires: u64) {
-        let entry = Entry { fingerprint: self.fingerprint(token, epoch), until: expires.min(now + MAX_SECONDS) };
+    pub(crate) fn learn(&self, token: &str, epoch: u64, now: u64, expires: u64, user: u64) {
+        let until = expires.min(now + MAX_SECONDS);
+        let entry = Entry { fingerprint: self.fingerprint(token, epoch), until, user };
         let mut entries = self.entries.borrow_mut();
         if entries.known.len() < CAPACITY {
             entries.known.push(entry);
@@ -77,31 +82,31 @@ mod tests {
     #[test]
     fn a_token_is_known_for_five_minutes_and_never_past_its_expiry() {
         let memory = Memory::new([7; 16]);
-        memory.learn("long", 1, 1000, 9000);
-        memory.learn("short", 1, 1000, 1060);
-        assert!(memory.knows("long", 1, 1000 + MAX_SECONDS - 1));
-        assert!(!memory.knows("long", 1, 1000 + MAX_SECONDS));
-        assert!(memory.knows("short", 1, 1059));
-        assert!(!memory.knows("short", 1, 1060));
-        assert!(!memory.knows("other", 1, 1000));
+        memory.learn("long", 1, 1000, 9000, 7);
+        memory.learn("short", 1, 1000, 1060, 7);
+        assert!(memory.knows("long", 1, 1000 + MAX_SECONDS - 1).is_some());
+        assert!(memory.knows("long", 1, 1000 + MAX_SECONDS).is_none());
+        assert!(memory.knows("short", 1, 1059).is_some());
+        assert!(memory.knows("short", 1, 1060).is_none());
+        assert!(memory.knows("other", 1, 1000).is_none());
     }
 
     #[test]
     fn another_key_set_forgets_every_token() {
         let memory = Memory::new([7; 16]);
-        memory.learn("token", 1, 1000, 9000);
-        assert!(!memory.knows("token", 2, 1000));
+        memory.learn("token", 1, 1000, 9000, 7);
+        assert!(memory.knows("token", 2, 1000).is_none());
     }
 
     #[test]
     fn the_memory_is_bounded_and_forgets_the_oldest() {
         let memory = Memory::new([7; 16]);
         for number in 0..=CAPACITY {
-            memory.learn(&number.to_string(), 1, 1000, 9000);
+            memory.learn(&number.to_string(), 1, 1000, 9000, 7);
         }
         assert_eq!(memory.entries.borrow().known.len(), CAPACITY);
-        assert!(!memory.knows("0", 1, 1000));
-        assert!(memory.knows("1", 1, 1000) && memory.knows(&CAPACITY.to_string(), 1, 1000));
+        assert!(memory.knows("0", 1, 1000).is_none());
+        assert!(memory.knows("1", 1, 1000).is_some() && memory.knows(&CAPACITY.to_string(), 1, 1000).is_some());
     }
 
     #[test]

@@ -8,11 +8,15 @@ mod keys;
 mod memory;
 mod token;
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use crate::code;
 use crate::config::Config;
 use crate::host::Host;
 use crate::http::Request;
+use crate::id::Id;
 use crate::problem::Problem;
+use crate::text::cut;
 use claims::Claims;
 use keys::KeyStore;
 use memory::Memory;
@@ -51,6 +55,8 @@ impl Algorithm {
 pub struct Caller {
     /// The token as it came, to be forwarded byte for byte.
     pub token: String,
+    /// Who it is, as the log has them: a hash of the token's subject.
+    pub user: u64,
 }
 
 /// Whom an isolate trusts, and whom it has just verified.
@@ -68,64 +74,80 @@ impl<K: Clone> Authenticator<K> {
         Self { keys: KeyStore::new(), memory: Memory::new(secret) }
     }
 
-    /// Finds out who is calling, or why nobody may be let in. Costs one verification by the host, and none when the
-    /// token was verified a moment ago.
+    /// Finds out whose token this is, or why nobody may be let in with it. Costs one verification by the host, and none
+    /// when the token was verified a moment ago.
     pub async fn authenticate<H: Host<Key = K>>(
         &self,
         host: &H,
         config: &Config,
-        request: &Request,
+        text: &str,
     ) -> Result<Caller, Problem> {
-        let text = bearer(request)?;
+        check_form(text)?;
         let now = host.now_ms() / 1000;
         // Without a fresh key set nobody is remembered: a key that was revoked ends with its set.
-        let is_known = self.keys.epoch(host, config).is_some_and(|epoch| self.memory.knows(text, epoch, now));
-        if !is_known {
-            let token = SignedToken::parse(text)?;
-            let (algorithm, key) = self.keys.find(host, config, &token).await?;
-            if !host.verify(algorithm, &key, &token.signature, token.signed.as_bytes()).await {
-                return Err(Problem::new(
-                    &code::BAD_SIGNATURE,
-                    "The signature does not belong to this header and payload.",
-                ));
+        let known = self.keys.epoch(host, config).and_then(|epoch| self.memory.knows(text, epoch, now));
+        let user = match known {
+            Some(user) => user,
+            None => {
+                let token = SignedToken::parse(text)?;
+                let (algorithm, key) = self.keys.find(host, config, &token).await?;
+                if !host.verify(algorithm, &key, &token.signature, token.signed.as_bytes()).await {
+                    return Err(Problem::new(
+                        &code::BAD_SIGNATURE,
+                        "The signature does not belong to this header and payload.",
+                    ));
+                }
+                let (expires, subject) = Claims::parse(&token.payload)?.check(&config.issuer, now)?;
+                let user = hash(&subject);
+                if let Some(epoch) = self.keys.epoch(host, config) {
+                    self.memory.learn(text, epoch, now, expires, user);
+                }
+                user
             }
-            let expires = Claims::parse(&token.payload)?.check(&config.issuer, now)?;
-            if let Some(epoch) = self.keys.epoch(host, config) {
-                self.memory.learn(text, epoch, now, expires);
-            }
-        }
-        Ok(Caller { token: text.to_owned() })
+        };
+        Ok(Caller { token: text.to_owned(), user })
     }
 }
 
-/// The token in `Authorization: Bearer <token>`; the scheme in any case (RFC 9110 section 11.1).
-fn bearer(request: &Request) -> Result<&str, Problem> {
-    let missing = |detail| Problem::new(&code::MISSING_TOKEN, detail);
-    let header = request.header("authorization").unwrap_or("").trim();
+/// Who somebody is in the log, the same in every isolate. Ids of users are random: nobody can try them all.
+fn hash(subject: &Id) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(subject.as_str().as_bytes());
+    hasher.finish()
+}
+
+/// The token in `Authorization: Bearer <token>` (the scheme in any case, RFC 9110 section 11.1), if there is such a
+/// header.
+pub fn bearer(request: &Request) -> Result<Option<&str>, Problem> {
+    let header = request.header("authorization").unwrap_or("").trim_ascii();
     if header.is_empty() {
-        return Err(missing("Send the signed-in user's access token as `Authorization: Bearer <token>`."));
+        return Ok(None);
     }
-    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-    let token = token.trim_start();
+    let (scheme, token) = cut(header, b' ');
+    let token = token.unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(missing("The Authorization header must be `Bearer <token>`."));
+        return Err(Problem::new(&code::MISSING_TOKEN, "The Authorization header must be `Bearer <token>`."));
     }
+    Ok(Some(token.trim_ascii_start()))
+}
+
+/// What a caller without a token is told.
+pub fn missing() -> Problem {
+    Problem::new(&code::MISSING_TOKEN, "Send the signed-in user's access token as `Authorization: Bearer <token>`.")
+}
+
+/// What can be told of a token without taking it apart.
+fn check_form(token: &str) -> Result<(), Problem> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Problem::new(&code::TOKEN_TOO_LARGE, "The token is longer than 8 KiB."));
     }
-    if token.starts_with("sb_publishable_") {
-        return Err(Problem::new(
-            &code::API_KEY_AS_TOKEN,
-            "A publishable key belongs in the apikey header. Send the access token of a signed-in user here; an \
-             anonymous one will do.",
-        ));
-    }
-    if token.starts_with("sb_secret_") {
-        return Err(Problem::new(
-            &code::API_KEY_AS_TOKEN,
-            "A secret key belongs on a server, never in a request to this function. If a browser sent it, replace it \
-             now.",
-        ));
-    }
-    Ok(token)
+    let detail = if token.starts_with("sb_publishable_") {
+        "A publishable key belongs in the apikey header. Send the access token of a signed-in user here; an anonymous \
+         one will do."
+    } else if token.starts_with("sb_secret_") {
+        "A secret key belongs on a server, never in a request to this function. If a browser sent it, replace it now."
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(&code::API_KEY_AS_TOKEN, detail))
 }

@@ -2,6 +2,7 @@
 
 use crate::json::{Object, Raw};
 use crate::problem::Problem;
+use crate::text::parts;
 use crate::{base64url, code};
 
 /// A token taken apart. Nothing in it is true until the signature has been verified.
@@ -23,7 +24,7 @@ impl<'a> SignedToken<'a> {
     /// Takes a token apart.
     pub(crate) fn parse(token: &'a str) -> Result<Self, Problem> {
         let malformed = |detail| Problem::new(&code::MALFORMED_TOKEN, detail);
-        let mut parts = token.split('.');
+        let mut parts = parts(token, b'.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {

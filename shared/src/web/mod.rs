@@ -3,16 +3,20 @@
 
 mod body;
 mod request;
+mod task;
 
-use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect};
 
 use crate::auth::Algorithm;
 use crate::host::{FetchError, Host, Inbound, Outbound};
-pub use request::{read_request, write_response};
+use crate::json::digits;
+pub use js_sys::Promise;
+pub use request::{read_body, read_head, write_response};
+use task::outcome;
+pub use task::{poll, rescue, run};
 
 /// The allocator of every function's module: 3 KB smaller than the default one.
 #[global_allocator]
@@ -22,6 +26,9 @@ static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_all
 extern "C" {
     #[wasm_bindgen(js_name = fetch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Promise;
+
+    #[wasm_bindgen(js_namespace = console, js_name = log)]
+    fn console_log(line: &str);
 
     #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = importKey, catch)]
     fn import_key(
@@ -64,13 +71,13 @@ impl Host for WebHost {
         let jwk = js_sys::JSON::parse(jwk).ok()?;
         let usages = Array::of1(&JsValue::from_str("verify"));
         let key = import_key("jwk", &jwk, &parameters(algorithm), false, &usages).ok()?;
-        JsFuture::from(key).await.ok()
+        outcome(key).await.ok()
     }
 
     async fn verify(&self, algorithm: Algorithm, key: &JsValue, signature: &[u8], data: &[u8]) -> bool {
         let (signature, data) = (Uint8Array::from(signature), Uint8Array::from(data));
         match verify_signature(&parameters(algorithm), key, &signature, &data) {
-            Ok(verdict) => JsFuture::from(verdict).await.is_ok_and(|verdict| verdict.is_truthy()),
+            Ok(verdict) => outcome(verdict).await.is_ok_and(|verdict| verdict.is_truthy()),
             Err(_) => false,
         }
     }
@@ -79,6 +86,21 @@ impl Host for WebHost {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "Date.now() is a positive integer")]
         let now = js_sys::Date::now() as u64;
         now
+    }
+
+    async fn sleep(&self, milliseconds: u32) {
+        // The promise of a timer is always kept.
+        let _ = outcome(task::sleep(milliseconds)).await;
+    }
+
+    fn log(&self, line: &str) {
+        console_log(line);
+    }
+
+    fn timestamp(&self, ms: u64) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a time of this age has 41 bits")]
+        let ms = ms as f64;
+        js_sys::Date::new(&JsValue::from_f64(ms)).to_iso_string().into()
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -119,7 +141,8 @@ async fn exchange(request: Outbound<'_>) -> Result<Inbound, JsValue> {
     if let Some(body) = request.body {
         init.set_body(&Uint8Array::from(body.as_bytes()));
     }
-    let response: web_sys::Response = JsFuture::from(global_fetch(&request.url, &init)).await?.unchecked_into();
-    let body = JsFuture::from(response.array_buffer()?).await?;
-    Ok(Inbound { status: response.status(), body: Uint8Array::new(&body).to_vec() })
+    let response: web_sys::Response = outcome(global_fetch(request.url, &init)).await?.unchecked_into();
+    let retry_after = response.headers().get("retry-after")?.as_deref().and_then(digits);
+    let body = outcome(response.array_buffer()?).await?;
+    Ok(Inbound { status: response.status(), retry_after, body: Uint8Array::new(&body).to_vec() })
 }

@@ -7,14 +7,22 @@ use web_sys::{Headers, ResponseInit};
 use crate::http::{READ_HEADERS, Request, Response};
 use crate::web::body;
 
-/// Takes a request in: the headers a function may read, and the body up to `body_limit` bytes.
-pub async fn read_request(request: &web_sys::Request, body_limit: usize) -> Request {
+/// Takes a request in but for its body: the headers a function may read.
+pub fn read_head(request: &web_sys::Request) -> Request {
     let (path, query) = Request::split_url(&request.url());
     let given = request.headers();
-    let headers =
-        READ_HEADERS.iter().filter_map(|name| given.get(name).ok().flatten().map(|value| (*name, value))).collect();
-    let body = body::read(request.body(), body_limit).await;
-    Request { method: request.method(), path, query, headers, body }
+    let mut headers = Vec::new();
+    for name in READ_HEADERS {
+        if let Ok(Some(value)) = given.get(name) {
+            headers.push((*name, value));
+        }
+    }
+    Request { method: request.method(), path, query, headers, body: Vec::new(), body_error: None }
+}
+
+/// Takes a request's body in, up to `limit` bytes.
+pub async fn read_body(request: &web_sys::Request, limit: usize, into: &mut Request) {
+    (into.body, into.body_error) = body::read(request.body(), limit).await;
 }
 
 /// Hands a response out.

@@ -24,3 +24,8 @@ fn the_clock_counts_milliseconds_since_1970() {
     assert!((in_2026..in_2100).contains(&now), "{now}");
     assert!(WebHost.now_ms() - now < 1000, "two looks at the clock are less than a second apart");
 }
+
+#[wasm_bindgen_test]
+fn a_time_is_written_as_rfc_3339_has_it() {
+    assert_eq!(WebHost.timestamp(951_868_799_999), "2000-02-29T23:59:59.999Z");
+}

@@ -8,14 +8,18 @@ use shared::host::{FetchError, Host, Inbound, Outbound};
 use shared::web::WebHost;
 use wasm_bindgen_test::wasm_bindgen_test;
 
+use crate::driven::driven;
 use crate::upstream::Upstream;
 
 /// Sends a POST and allows it so many milliseconds.
 async fn post(url: &str, timeout_ms: u32) -> Result<Inbound, FetchError> {
-    let headers = vec![("authorization", "Bearer a.b.c"), ("content-type", "application/json")];
-    WebHost
-        .fetch(Outbound { method: "POST", url: url.to_owned(), headers, body: Some("{\"a\":\"é\"}"), timeout_ms })
-        .await
+    let url = url.to_owned();
+    driven(async move {
+        let headers = &[("authorization", "Bearer a.b.c"), ("content-type", "application/json")];
+        let body = Some("{\"a\":\"é\"}");
+        WebHost.fetch(Outbound { method: "POST", url: &url, headers, body, timeout_ms }).await
+    })
+    .await
 }
 
 #[wasm_bindgen_test]

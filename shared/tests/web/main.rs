@@ -10,9 +10,14 @@
 )]
 
 mod clock_and_random;
+mod driven;
 mod fetch;
 mod request;
 mod response;
 mod signatures;
 mod signer;
+mod task;
 mod upstream;
+
+// The one way in which the runner takes JavaScript of a crate's own along, as ES modules.
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_node_experimental);

@@ -11,6 +11,7 @@ pub mod output;
 pub mod size;
 pub mod slim;
 pub mod stamp;
+pub mod traps;
 
 use std::process::ExitCode;
 

@@ -9,15 +9,23 @@ use std::{fs, path::Path};
 
 use walrus::Module;
 
-use super::compile::Compiled;
+use super::{compile::Compiled, traps};
 use crate::{
     error::{Context as _, Error, Result},
     host::Host,
     tools::toolbox::Toolbox,
 };
 
-/// The short name an import has in the module, and the name wasm-bindgen's glue knows it by.
-type Import = (String, String);
+/// What a module imports.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// The short name it has in the module.
+    short: String,
+    /// The name it has where it comes from.
+    long: String,
+    /// Where it comes from: wasm-bindgen's glue, or a snippet of JavaScript beside it.
+    from: String,
+}
 
 /// esbuild's way with the glue that is shipped.
 pub const MINIFY: &str = "--minify";
@@ -36,18 +44,29 @@ pub async fn slim_module(toolbox: &Toolbox, compiled: &Compiled, folder: &Path) 
     without_side_effects(&folder.join(format!("{stem}_bg.js")))?;
     let file = folder.join(format!("{stem}_bg.wasm"));
     let mut module = read(&file)?;
-    let all = imports(&module).map(|name| (name.clone(), name)).collect::<Vec<_>>();
-    let glue = shaken(toolbox, compiled, folder, &all, None).await?;
+    let mut names: Vec<Import> = module
+        .imports
+        .iter()
+        .map(|import| Import { short: import.name.clone(), long: import.name.clone(), from: import.module.clone() })
+        .collect();
+    let glue = shaken(toolbox, compiled, folder, &names, None).await?;
     let unused: Vec<_> =
         module.exports.iter().filter(|export| !is_called(&glue, &export.name)).map(|export| export.id()).collect();
     for export in unused {
         module.exports.delete(export);
     }
+    traps::trap_without_words(&mut module, compiled.host)?;
+    export_stack_pointer(&mut module)?;
     walrus::passes::gc::run(&mut module);
-    let mut names = Vec::new();
+    let kept: Vec<_> = module.imports.iter().map(|import| (import.module.clone(), import.name.clone())).collect();
+    names.retain(|import| kept.iter().any(|(from, name)| *from == import.from && *name == import.long));
+    let glue = format!("./{stem}_bg.js");
     for (number, import) in module.imports.iter_mut().enumerate() {
-        let long = std::mem::replace(&mut import.name, short(number));
-        names.push((import.name.clone(), long));
+        if let Some(name) = names.iter_mut().find(|name| name.from == import.module && name.long == import.name) {
+            name.short = short(number);
+            // All come out of one file in the end.
+            (import.module, import.name) = (glue.clone(), name.short.clone());
+        }
     }
     module
         .emit_wasm_file(&file)
@@ -55,12 +74,21 @@ pub async fn slim_module(toolbox: &Toolbox, compiled: &Compiled, folder: &Path) 
     Ok(names)
 }
 
+/// Lets the glue put the stack back after a trap: see `shared/src/web/driver.js`.
+fn export_stack_pointer(module: &mut Module) -> Result<()> {
+    const NAME: &str = "__stack_pointer";
+    let pointer = module.globals.iter().find(|global| global.name.as_deref() == Some(NAME)).map(|global| global.id());
+    let pointer = pointer.ok_or_else(|| Error::new("the module has no stack pointer of that name".to_owned()))?;
+    module.exports.add(NAME, pointer);
+    Ok(())
+}
+
 /// Slims the glue in a folder to what the module there, now in its final form, imports.
 pub async fn slim_glue(toolbox: &Toolbox, compiled: &Compiled, folder: &Path, mut names: Vec<Import>) -> Result<()> {
     let stem = compiled.function.stem();
     let module = read(&folder.join(format!("{stem}_bg.wasm")))?;
     let used: Vec<String> = imports(&module).collect();
-    names.retain(|(short, _)| used.contains(short));
+    names.retain(|import| used.contains(&import.short));
     let glue = shaken(toolbox, compiled, folder, &names, Some(MINIFY)).await?;
     let _ = fs::remove_dir_all(folder.join("snippets")); // they are inside the glue now
     let file = folder.join(format!("{stem}_bg.js"));
@@ -88,11 +116,12 @@ async fn shaken(
     minify: Option<&str>,
 ) -> Result<String> {
     let stem = compiled.function.stem();
-    let mut names = vec![entry(compiled.host).to_owned(), "__wbg_set_wasm".to_owned()];
-    names.extend(imports.iter().map(|(short, long)| format!("{long} as {short}")));
+    let mut text = format!("export {{ {}, __wbg_set_wasm }} from \"./{stem}_bg.js\";\n", entry(compiled.host));
+    for Import { short, long, from } in imports {
+        text.push_str(&format!("export {{ {long} as {short} }} from \"{from}\";\n"));
+    }
     let wanted = folder.join("wanted.js");
-    fs::write(&wanted, format!("export {{ {} }} from \"./{stem}_bg.js\";\n", names.join(", ")))
-        .context(|| format!("{} cannot be written", wanted.display()))?;
+    fs::write(&wanted, text).context(|| format!("{} cannot be written", wanted.display()))?;
     let said = toolbox
         .esbuild()?
         .arg(&wanted)

@@ -1,10 +1,4 @@
-//! JSON (RFC 8259), read without building a tree and written without one.
-//!
-//! A value keeps the text its sender wrote ([`Raw`]): it is decoded as the type its field has, or passed on as it is,
-//! so that no number loses a digit on the way. Duplicate names survive reading, to be refused.
-//!
-//! Why not `serde_json`: in each function's module it costs 16 KB compressed of the 45 there are, most of it for
-//! floating-point numbers no function computes with. The tests hold this reader to it, text for text.
+//! Reading: values that keep their text.
 
 /// The text of one JSON value, known to be well-formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +20,17 @@ impl<'a> Raw<'a> {
 
     /// The text of a JSON string, decoded. `None` for another type or half a surrogate pair.
     pub fn string(self) -> Option<String> {
-        decode(self.0.strip_prefix('"')?.strip_suffix('"')?)
+        decode(self.0.strip_prefix("\"")?.strip_suffix("\"")?)
     }
 
     /// Whether it is the JSON string `text`.
     pub fn is_string(self, text: &str) -> bool {
         self.string().as_deref() == Some(text)
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        self.0 == "null"
     }
 
     /// The value of a JSON boolean, or `None` for another type.
@@ -126,6 +125,16 @@ impl<'a> Object<'a> {
             self.members.iter().take(place).any(|(earlier, _)| earlier == name).then_some(name.as_str())
         })
     }
+}
+
+/// The number that decimal digits, and nothing but digits, write.
+pub fn digits(text: &str) -> Option<u64> {
+    let mut number: u64 = 0;
+    for byte in text.bytes() {
+        let digit = if byte.is_ascii_digit() { byte - b'0' } else { return None };
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    (!text.is_empty()).then_some(number)
 }
 
 /// Line and column of a byte, both from 1.
@@ -316,7 +325,7 @@ impl<'a> Scanner<'a> {
             let start = self.at;
             self.digits()?;
             let digits = self.text.get(start..self.at).unwrap_or_default();
-            exponent = digits.parse().unwrap_or(u64::MAX);
+            exponent = self::digits(digits).unwrap_or(u64::MAX);
         }
         const LARGEST_EXPONENT: u64 = 308;
         self.measure.unstorable |= exponent.saturating_add(whole as u64 - 1) > LARGEST_EXPONENT;
@@ -379,82 +388,10 @@ fn unit(rest: &mut std::str::Chars) -> Option<u32> {
     Some(unit)
 }
 
-/// Writes a JSON object, member by member.
-#[derive(Debug)]
-pub struct ObjectWriter(String);
-
-impl ObjectWriter {
-    /// An object without members.
-    #[expect(clippy::new_without_default, reason = "an open brace is not a default anyone would expect")]
-    pub fn new() -> Self {
-        Self(String::from("{"))
-    }
-
-    /// Adds a string.
-    pub fn string(&mut self, name: &str, value: &str) {
-        self.raw(name, "");
-        push_string(&mut self.0, value);
-    }
-
-    /// Adds a whole number.
-    pub fn number(&mut self, name: &str, value: u64) {
-        self.raw(name, &value.to_string());
-    }
-
-    /// Adds a value that is JSON text already.
-    pub fn raw(&mut self, name: &str, value: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        push_string(&mut self.0, name);
-        self.0.push(':');
-        self.0.push_str(value);
-    }
-
-    /// The object's text.
-    pub fn finish(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-/// A JSON array of values that are JSON text already.
-pub fn array_of(items: impl Iterator<Item = String>) -> String {
-    let mut array = String::from("[");
-    for item in items {
-        if array.len() > 1 {
-            array.push(',');
-        }
-        array.push_str(&item);
-    }
-    array.push(']');
-    array
-}
-
-/// Writes a string with the escapes RFC 8259 section 7 demands.
-fn push_string(out: &mut String, value: &str) {
-    out.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            control @ '\0'..='\u{1f}' => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.push_str("\\u00");
-                for nibble in [control as usize >> 4, control as usize & 15] {
-                    out.push(char::from(*HEX.get(nibble).unwrap_or(&b'0')));
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Measure, Object, ObjectWriter, Raw, position};
+    use super::{Measure, Object, Raw, digits, position};
+    use crate::json::ObjectWriter;
     use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
     use serde_json::Value;
 
@@ -602,6 +539,15 @@ mod tests {
             (Ok(raw), Err(error)) => assert!(raw.measure().unstorable, "{text}: {error}"),
             (Err(at), Ok(_)) => panic!("{text}: stopped at {at}"),
             (Err(_), Err(_)) => {}
+        }
+    }
+
+    #[test]
+    fn digits_are_a_number_and_nothing_else_is() {
+        assert_eq!(digits("18446744073709551615"), Some(u64::MAX));
+        assert_eq!(digits("007"), Some(7));
+        for text in ["", "18446744073709551616", "+1", "-1", "1.0", " 1", "1e3"] {
+            assert_eq!(digits(text), None, "{text}");
         }
     }
 

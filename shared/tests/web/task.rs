@@ -1,0 +1,50 @@
+//! Futures and their driver: many at once, each in its own time, and one that traps.
+
+use js_sys::Array;
+use shared::host::Host;
+use shared::web::{self, WebHost};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::driven::driven;
+
+#[wasm_bindgen_test]
+async fn futures_that_wait_do_not_wait_for_each_other() {
+    let promises = Array::new();
+    for number in 0..20_u32 {
+        let future = async move {
+            for _ in 0..3 {
+                WebHost.sleep(20 - number).await;
+            }
+            JsValue::from(number)
+        };
+        promises.push(&web::run(future, || JsValue::UNDEFINED));
+    }
+    let values: Array = JsFuture::from(js_sys::Promise::all(&promises)).await.unwrap().into();
+    let expected: Vec<_> = (0..20_u32).map(JsValue::from).collect();
+    assert_eq!(values.to_vec(), expected, "each gets what it waited for");
+}
+
+#[wasm_bindgen_test]
+async fn a_future_that_traps_is_answered_for_and_the_others_go_on() {
+    let other = web::run(
+        async {
+            WebHost.sleep(30).await;
+            JsValue::from("other")
+        },
+        || JsValue::from("rescued"),
+    );
+    let trapped = web::run(
+        async {
+            WebHost.sleep(1).await;
+            core::arch::wasm32::unreachable()
+        },
+        || JsValue::from("rescued"),
+    );
+    assert_eq!(JsFuture::from(trapped).await.unwrap(), JsValue::from("rescued"));
+    let at_once = web::run(async { core::arch::wasm32::unreachable() }, || JsValue::from("rescued"));
+    assert_eq!(JsFuture::from(at_once).await.unwrap(), JsValue::from("rescued"));
+    assert_eq!(JsFuture::from(other).await.unwrap(), JsValue::from("other"));
+    assert_eq!(driven(async { 7 }).await, 7, "and new ones begin");
+}
