@@ -19,6 +19,7 @@ mod history;
 mod http;
 mod key_sets;
 mod machines;
+mod risk_and_intent;
 mod save_message;
 mod supabase_js;
 mod tokens;
