@@ -65,6 +65,7 @@ declare
   allowed public.rate_limits;
   times timestamptz[];
   now_locked timestamptz;
+  room_at timestamptz;
 begin
   if more = 0 then
     return null;
@@ -88,12 +89,11 @@ begin
   times := array(select t from unnest(times) as t
     where t > now_locked - make_interval(secs => allowed.per_seconds) order by t);
   if cardinality(times) + more > allowed.max_count then
+    -- Until the use has expired that leaves room enough; where none does, a whole window.
+    room_at := times[cardinality(times) + more - allowed.max_count] + make_interval(secs => allowed.per_seconds);
     raise sqlstate 'PT429' using message = 'rate_limited', detail = json_build_object('retry_after',
-      -- Until the use has expired that leaves room enough; where none does, a whole window.
-      coalesce(
-        least(allowed.per_seconds, greatest(1, ceil(allowed.per_seconds + extract(epoch from
-          times[cardinality(times) + more - allowed.max_count] - now_locked))))::integer,
-        allowed.per_seconds));
+      case when room_at is null then allowed.per_seconds
+        else least(allowed.per_seconds, greatest(1, ceil(extract(epoch from room_at - now_locked))::integer)) end);
   end if;
   update public.rate_limit_uses u set used_at = times || array_fill(now_locked, array[more])
     where u.user_id = (select auth.uid()) and u.name = allowed.name;

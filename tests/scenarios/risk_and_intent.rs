@@ -303,7 +303,8 @@ async fn whoever_inserts_a_detection_has_exactly_one_event_for_it() {
     assert!(left_out.status.is_success(), "{}", left_out.text());
     assert_eq!(counts(&person, session_id).await[2..], [1, 1]);
     // By maintenance, which is nobody: the event is the owner's.
-    let insert = "insert into public.risk_detections (session_id, message_id, label) values ($1, $2::text::uuid, 'late')";
+    let insert =
+        "insert into public.risk_detections (session_id, message_id, label) values ($1, $2::text::uuid, 'late')";
     let database = stack.database().await;
     database.execute(insert, &[&session_id, &said[1]["id"].as_str().unwrap()]).await.unwrap();
     assert_eq!(counts(&person, session_id).await[2..], [2, 2]);
@@ -318,9 +319,7 @@ async fn nothing_is_found_in_a_message_that_is_not_ones_own_or_not_there() {
     saved(&owner, &said).await;
     saved(&owner, &message(other, "elsewhere")).await;
     for table in ["risk_detections", "intent_classifications"] {
-        let row = |session_id: Uuid, message_id: &Value| {
-            json!({ "session_id": session_id, "message_id": message_id, "label": "x", "method": "x" })
-        };
+        let row = |session_id: Uuid, message_id: &Value| json!({ "session_id": session_id, "message_id": message_id, "label": "x", "method": "x" });
         let elses = stranger.rest("POST", table).json(&row(session_id, &said["id"])).send().await;
         let none = stranger.rest("POST", table).json(&row(Uuid::new_v4(), &said["id"])).send().await;
         assert_eq!((elses.status.as_u16(), elses.text()), (403, none.text()), "the two look the same");
@@ -342,7 +341,10 @@ async fn what_was_found_is_never_changed_and_what_is_the_servers_is_never_given(
     saved(&person, &other).await;
     let time = json!("2020-01-01T00:00:00Z");
     for (table, servers) in [
-        ("risk_detections", vec![("id", json!(Uuid::new_v4())), ("detected_at", time.clone()), ("resources_shown", json!(false))]),
+        (
+            "risk_detections",
+            vec![("id", json!(Uuid::new_v4())), ("detected_at", time.clone()), ("resources_shown", json!(false))],
+        ),
         ("intent_classifications", vec![("id", json!(Uuid::new_v4())), ("created_at", time)]),
     ] {
         let target = format!("{table}?session_id=eq.{session_id}");
@@ -412,7 +414,12 @@ async fn with_a_risk_every_answer_carries_the_resources() {
     let said = alarming(session_id);
     for (status, replayed) in [(201, false), (200, true)] {
         let answer = person.save(&said).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["replayed"]), (status, &json!(replayed)), "{}", answer.text());
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["replayed"]),
+            (status, &json!(replayed)),
+            "{}",
+            answer.text()
+        );
         assert_helps(&answer);
     }
     let mut reused = said.clone();
