@@ -12,6 +12,7 @@ mod access;
 mod attack_matrix;
 mod cors;
 mod database_rules;
+mod defects;
 mod deploy;
 mod documentation;
 mod forwarding;
