@@ -71,14 +71,16 @@ declare
   before_moment constant timestamptz := case when list_sessions.before_time is null then 'infinity'
     else timestamptz 'epoch'
       + least(greatest(list_sessions.before_time, 0), 253402300799000000) * interval '1 microsecond' end;
+  -- Worked out here: under row level security an expression such as coalesce() in the query would keep the index from
+  -- being entered at this place.
+  before_session constant uuid := coalesce(list_sessions.before_id, '00000000-0000-0000-0000-000000000000');
   page json;
 begin
   -- One row more than asked for tells whether another page follows.
   with candidate as (
     select s.session_id, s.last_activity, public.session_object(s) as session from public.sessions s
       where s.user_id = (select auth.uid())
-        and (s.last_activity, s.session_id)
-          < (before_moment, coalesce(list_sessions.before_id, '00000000-0000-0000-0000-000000000000'))
+        and (s.last_activity, s.session_id) < (before_moment, before_session)
       order by s.last_activity desc, s.session_id desc limit page_size + 1
   ), placed as (
     select c.*, row_number() over (order by c.last_activity desc, c.session_id desc) as place from candidate c

@@ -225,6 +225,10 @@ declare
   before_moment constant timestamptz := case when list_risk_detections.before_time is null then 'infinity'
     else timestamptz 'epoch'
       + least(greatest(list_risk_detections.before_time, 0), 253402300799000000) * interval '1 microsecond' end;
+  -- Worked out here: under row level security an expression such as coalesce() in the query would keep the index from
+  -- being entered at this place.
+  before_detection constant uuid :=
+    coalesce(list_risk_detections.before_id, '00000000-0000-0000-0000-000000000000');
   page json;
 begin
   if list_risk_detections.session_id is not null then
@@ -247,8 +251,7 @@ begin
     select d.* from asked a cross join lateral (
       select d.* from public.risk_detections d
         where d.session_id = a.session_id
-          and (d.detected_at, d.id)
-            < (before_moment, coalesce(list_risk_detections.before_id, '00000000-0000-0000-0000-000000000000'))
+          and (d.detected_at, d.id) < (before_moment, before_detection)
         order by d.detected_at desc, d.id desc limit page_size + 1
     ) d
     order by d.detected_at desc, d.id desc limit page_size + 1
