@@ -67,3 +67,14 @@ fn configuration_md_lists_exactly_the_variables_that_are_read() {
     known.remove("default"); // another
     assert_eq!(listed, known);
 }
+
+#[test]
+fn chat_domain_md_names_the_test_of_each_of_the_sixteen_defects() {
+    let text = std::fs::read_to_string(repository().join("docs/chat-domain.md")).unwrap();
+    let listed: BTreeSet<_> = text.split('`').filter(|word| word.starts_with("defect_")).map(str::to_owned).collect();
+    let tests = std::fs::read_to_string(repository().join("tests/scenarios/defects.rs")).unwrap();
+    let known: BTreeSet<_> =
+        tests.split("async fn ").skip(1).map(|rest| rest.split('(').next().unwrap().to_owned()).collect();
+    let known: BTreeSet<_> = known.into_iter().filter(|name| name.starts_with("defect_")).collect();
+    assert_eq!((listed.len(), listed), (16, known));
+}

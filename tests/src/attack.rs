@@ -176,7 +176,8 @@ impl<'a> Target<'a> {
 }
 
 fn without(secret: &str, values: &Map<String, Value>) -> Map<String, Value> {
-    let safe = |value: &Value| if value.to_string().contains(secret) { json!("attack") } else { value.clone() };
+    // Inside of objects, too, which stay objects.
+    let safe = |value: &Value| serde_json::from_str(&value.to_string().replace(secret, "attack")).expect("JSON still");
     values.iter().map(|(name, value)| (name.clone(), safe(value))).collect()
 }
 

@@ -22,5 +22,7 @@ pub mod key_server;
 pub mod machine;
 pub mod person;
 pub mod scratch;
+pub mod scratch_database;
+pub mod seed;
 pub mod stack;
 pub mod supabase_api;

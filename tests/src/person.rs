@@ -47,6 +47,11 @@ impl Person {
             .header("authorization", format!("Bearer {}", self.token))
     }
 
+    /// Calls a database function past the edge functions, as this person.
+    pub async fn rpc(&self, function: &str, arguments: &Value) -> Answer {
+        self.rest("POST", &format!("rpc/{function}")).json(arguments).send().await
+    }
+
     /// Saves a message through `chat-message`.
     pub async fn save(&self, message: &Value) -> Answer {
         self.call("POST", "chat-message", "").json(message).send().await

@@ -1,0 +1,51 @@
+//! The words the edge knows and the words the database's checks take are the same words.
+
+use std::collections::BTreeMap;
+
+use chat_message::{MESSAGE_MAX_CHARS, ROLES, SUMMARY_TYPES};
+use conformance::stack::Stack;
+use tokio_postgres::Client;
+
+/// Every list of words a check holds a column to, by the constraint's name.
+fn known() -> BTreeMap<&'static str, Vec<&'static str>> {
+    BTreeMap::from([
+        ("chat_history_role", ROLES.to_vec()),
+        ("session_summaries_type", SUMMARY_TYPES.to_vec()),
+    ])
+}
+
+async fn definition(database: &Client, name: &str) -> String {
+    let query = "select pg_get_constraintdef(oid) from pg_constraint where conname = $1";
+    database.query_one(query, &[&name]).await.unwrap().get(0)
+}
+
+/// The words of a check such as `CHECK ((role = ANY (ARRAY['user'::text, 'bot'::text])))`.
+fn words(definition: &str) -> Vec<&str> {
+    let mut words: Vec<_> = definition.split('\'').skip(1).step_by(2).collect();
+    words.sort_unstable();
+    words
+}
+
+#[tokio::test]
+async fn every_list_of_words_in_the_database_is_the_edges_own() {
+    let database = Stack::running().database().await;
+    // As PostgreSQL prints `in (…)`, whatever the table; a new list must be given its place here.
+    let lists = "select conname::text, pg_get_constraintdef(oid) from pg_constraint
+        where contype = 'c' and connamespace = 'public'::regnamespace
+          and pg_get_constraintdef(oid) ~ '= ANY \\(ARRAY\\[''' order by 1";
+    let lists = database.query(lists, &[]).await.unwrap();
+    let found: BTreeMap<String, String> = lists.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let known = known();
+    assert_eq!(found.keys().collect::<Vec<_>>(), known.keys().collect::<Vec<_>>());
+    for (name, definition) in &found {
+        let mut expected = known[name.as_str()].clone();
+        expected.sort_unstable();
+        assert_eq!(words(definition), expected, "{definition}");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_message_is_the_same_for_both() {
+    let length = definition(&Stack::running().database().await, "chat_history_message_length").await;
+    assert!(length.contains(&format!("<= {MESSAGE_MAX_CHARS})")), "{length}");
+}
