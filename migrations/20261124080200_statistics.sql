@@ -19,9 +19,9 @@ comment on view public.daily_analytics is
 
 -- A session is known by its row while there is one, and by its events once it has been deleted: otherwise cleaning up
 -- completed sessions would leave the impression that nobody had ever completed one. Grouped by owner, so that an event
--- that names another person's session says nothing about theirs.
+-- that names another person's session says nothing about theirs; and without its id, for nobody needs it to count.
 create view public.session_outcomes with (security_invoker = true) as
-  select known.user_id, known.session_id, min(known.began_at) as began_at, bool_or(known.completed) as completed
+  select known.user_id, min(known.began_at) as began_at, bool_or(known.completed) as completed
   from (
     select s.user_id, s.session_id, s.created_at as began_at, s.completed
     from public.sessions s
@@ -35,7 +35,7 @@ create view public.session_outcomes with (security_invoker = true) as
   group by known.user_id, known.session_id
   having min(known.began_at) is not null;
 comment on view public.session_outcomes is
-  'Each session there is or was: when it began, and whether it was completed. What the statistics below count.';
+  'A row for each session there is or was: when it began, and whether it was completed. What the statistics below count.';
 
 create view public.session_completion_stats with (security_invoker = true) as
   select (o.began_at at time zone 'utc')::date as date,

@@ -12,8 +12,35 @@ use uuid::Uuid;
 
 /// All that callers may do past the functions, and why. Everything else is refused to everybody.
 const REVIEWED: &[May] = &[
-    // anon may do nothing at all. The one thing it will be let do is to insert into analytics (contract, section 7):
-    // May { role: "anon", verb: "INSERT", on: "analytics", columns: &[…], reason: "events of people not signed in" },
+    // All that anon may do is to add (contract, section 7).
+    May {
+        role: "anon",
+        verb: "INSERT",
+        on: "analytics",
+        columns: &["id", "event_type", "event_data", "session_id", "occurred_at"],
+        reason: "events of people who are not signed in; they are nobody's, and nobody reads them",
+    },
+    May {
+        role: "anon",
+        verb: "INSERT",
+        on: "system_logs",
+        columns: &["id", "log_level", "component", "message", "session_id", "error_trace"],
+        reason: "log lines of people who are not signed in; a trigger leaves out the session",
+    },
+    May {
+        role: "anon",
+        verb: "EXECUTE",
+        on: "record_events(jsonb, timestamp with time zone)",
+        columns: &[],
+        reason: "analytics calls it for callers without a token",
+    },
+    May {
+        role: "anon",
+        verb: "EXECUTE",
+        on: "record_log(uuid, text, text, text, uuid, text)",
+        columns: &[],
+        reason: "analytics calls it for callers without a token",
+    },
     May {
         role: "authenticated",
         verb: "SELECT",
@@ -135,6 +162,69 @@ const REVIEWED: &[May] = &[
     },
     May {
         role: "authenticated",
+        verb: "SELECT",
+        on: "system_logs",
+        columns: &[],
+        reason: "people read what is theirs; RLS leaves out the rest",
+    },
+    May {
+        role: "authenticated",
+        verb: "INSERT",
+        on: "system_logs",
+        columns: &["id", "log_level", "component", "message", "session_id", "error_trace"],
+        reason: "what a line consists of; a trigger leaves out a session that is not the caller's",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "sessions_to_cleanup",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "daily_analytics",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "session_outcomes",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "session_completion_stats",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "record_events(jsonb, timestamp with time zone)",
+        columns: &[],
+        reason: "analytics calls it as its caller",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "record_log(uuid, text, text, text, uuid, text)",
+        columns: &[],
+        reason: "analytics calls it as its caller",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "get_analytics_summary(integer)",
+        columns: &[],
+        reason: "analytics calls it as its caller",
+    },
+    May {
+        role: "authenticated",
         verb: "EXECUTE",
         on: "transition_session(uuid, uuid, text, text, integer, text)",
         columns: &[],
@@ -169,6 +259,13 @@ async fn seed(person: &Person, secret: &str) {
     let answer = json!({ "session_id": Uuid::new_v4(), "event": "unclear", "response": secret, "machine": "check-in" });
     let made = person.call("POST", "fsm-transition", "").json(&answer).send().await;
     assert_eq!(made.status, 200, "{}", made.text());
+    // Both halves of analytics.
+    let event = json!({ "events": [{ "id": Uuid::new_v4(), "event_type": "distilbert_used", "event_data": { "word": secret } }] });
+    let line = json!({ "id": Uuid::new_v4(), "log_level": "INFO", "component": "seed", "message": secret });
+    for (function, body) in [("rpc/record_events", event), ("rpc/record_log", line)] {
+        let recorded = person.rest("POST", function).json(&body).send().await;
+        assert_eq!(recorded.status, 200, "{}", recorded.text());
+    }
 }
 
 /// What the owner keeps to themselves.
@@ -236,7 +333,7 @@ impl Victim {
 }
 
 #[tokio::test]
-async fn without_a_token_nothing_can_be_read_written_or_called() {
+async fn without_a_token_nothing_can_be_read_or_changed_and_only_events_and_lines_added() {
     let stack = Stack::running();
     let victim = Victim::on(&stack).await;
     let attacker = Attacker::Anon(stack);
@@ -244,7 +341,8 @@ async fn without_a_token_nothing_can_be_read_written_or_called() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     victim.is_unharmed().await;
     let listed = attacker.listed().await;
-    assert_eq!(listed, [""; 0], "PostgREST lists what anon may use");
+    let may = ["/analytics", "/rpc/record_events", "/rpc/record_log", "/system_logs"];
+    assert_eq!(listed, may, "PostgREST lists what anon may use");
 }
 
 #[tokio::test]

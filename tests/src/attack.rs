@@ -176,7 +176,11 @@ impl<'a> Target<'a> {
 }
 
 fn without(secret: &str, values: &Map<String, Value>) -> Map<String, Value> {
-    let safe = |value: &Value| if value.to_string().contains(secret) { json!("attack") } else { value.clone() };
+    let safe = |value: &Value| match value {
+        value if !value.to_string().contains(secret) => value.clone(),
+        Value::Object(_) => json!({ "attack": true }),
+        _ => json!("attack"),
+    };
     values.iter().map(|(name, value)| (name.clone(), safe(value))).collect()
 }
 
