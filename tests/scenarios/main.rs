@@ -9,6 +9,9 @@
 )]
 
 mod access;
+mod analytics;
+mod analytics_batches;
+mod analytics_browser;
 mod attack_matrix;
 mod cors;
 mod database_rules;
