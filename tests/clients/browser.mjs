@@ -62,6 +62,7 @@ async function unpack(folder) {
   await inflate("al2023.tar.br", join(beside, "lib.tar"));
   const tar = spawnSync("tar", ["-xf", "lib.tar"], { cwd: beside });
   if (tar.status !== 0) throw new Error(`tar: ${tar.error ?? tar.stderr}`);
+  rmSync(join(beside, "lib.tar"));
   try {
     renameSync(beside, folder);
   } catch (error) {
