@@ -13,6 +13,35 @@ use uuid::Uuid;
 
 /// All that callers may do past the functions, and why. Everything else is refused to everybody.
 const REVIEWED: &[May] = &[
+    // All that anon may do is to add (contract, section 7), and to ask whether the database is there.
+    May {
+        role: "anon",
+        verb: "INSERT",
+        on: "analytics",
+        columns: &["id", "event_type", "event_data", "session_id", "occurred_at"],
+        reason: "events of people who are not signed in; they are nobody's, and nobody reads them",
+    },
+    May {
+        role: "anon",
+        verb: "INSERT",
+        on: "system_logs",
+        columns: &["id", "log_level", "component", "message", "session_id", "error_trace"],
+        reason: "log lines of people who are not signed in; a trigger leaves out the session",
+    },
+    May {
+        role: "anon",
+        verb: "EXECUTE",
+        on: "record_events(jsonb, timestamp with time zone)",
+        columns: &[],
+        reason: "analytics calls it for callers without a token",
+    },
+    May {
+        role: "anon",
+        verb: "EXECUTE",
+        on: "record_log(uuid, text, text, text, uuid, text)",
+        columns: &[],
+        reason: "analytics calls it for callers without a token",
+    },
     May {
         role: "anon",
         verb: "EXECUTE",
@@ -27,8 +56,6 @@ const REVIEWED: &[May] = &[
         columns: &[],
         reason: "deep health checks call it; it reads nothing",
     },
-    // anon may do nothing at all. The one thing it will be let do is to insert into analytics (contract, section 7):
-    // May { role: "anon", verb: "INSERT", on: "analytics", columns: &[…], reason: "events of people not signed in" },
     May {
         role: "authenticated",
         verb: "SELECT",
@@ -147,6 +174,69 @@ const REVIEWED: &[May] = &[
         on: "analytics",
         columns: &["id", "event_type", "event_data", "session_id", "occurred_at"],
         reason: "what an event consists of; whose it is and when it came are set by the server",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "system_logs",
+        columns: &[],
+        reason: "people read what is theirs; RLS leaves out the rest",
+    },
+    May {
+        role: "authenticated",
+        verb: "INSERT",
+        on: "system_logs",
+        columns: &["id", "log_level", "component", "message", "session_id", "error_trace"],
+        reason: "what a line consists of; a trigger leaves out a session that is not the caller's",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "sessions_to_cleanup",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "daily_analytics",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "session_outcomes",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "SELECT",
+        on: "session_completion_stats",
+        columns: &[],
+        reason: "a view with the caller's rights over rows they may read",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "record_events(jsonb, timestamp with time zone)",
+        columns: &[],
+        reason: "analytics calls it as its caller",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "record_log(uuid, text, text, text, uuid, text)",
+        columns: &[],
+        reason: "analytics calls it as its caller",
+    },
+    May {
+        role: "authenticated",
+        verb: "EXECUTE",
+        on: "get_analytics_summary(integer)",
+        columns: &[],
+        reason: "analytics calls it as its caller",
     },
     May {
         role: "authenticated",
@@ -380,7 +470,7 @@ impl Victim {
 }
 
 #[tokio::test]
-async fn without_a_token_nothing_can_be_read_written_or_called() {
+async fn without_a_token_nothing_can_be_read_or_changed_and_only_events_and_lines_added() {
     let stack = Stack::running();
     let victim = Victim::on(&stack).await;
     let attacker = Attacker::Anon(stack);
@@ -388,7 +478,8 @@ async fn without_a_token_nothing_can_be_read_written_or_called() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     victim.is_unharmed().await;
     let listed = attacker.listed().await;
-    assert_eq!(listed, [""; 0], "PostgREST lists what anon may use");
+    let may = ["/analytics", "/rpc/record_events", "/rpc/record_log", "/system_logs"];
+    assert_eq!(listed, may, "PostgREST lists what anon may use");
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@
 )]
 
 mod access;
+mod analytics;
+mod analytics_batches;
+mod analytics_browser;
 mod attack_matrix;
 mod cors;
 mod database_rules;
@@ -24,12 +27,15 @@ mod machines;
 mod operations;
 mod query_plans;
 mod rate_limit;
+mod record_events;
 mod retention;
 mod risk_and_intent;
 mod save_message;
 mod sessions;
+mod statistics;
 mod summaries;
 mod supabase_js;
+mod system_logs;
 mod tokens;
 mod transitions;
 mod validation;

@@ -66,18 +66,22 @@ impl Call {
 
     /// Sends the request and reads the whole answer.
     pub async fn send(self) -> Answer {
+        let url = self.url.clone();
+        self.try_send().await.unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// The same, where it may be that no answer comes.
+    pub async fn try_send(self) -> Result<Answer, String> {
         let mut request = Request::builder().method(self.method).uri(&self.url);
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
         let connections: Connections<HttpConnector, Body> = Connections::builder(TokioExecutor::new()).build_http();
-        let response = connections
-            .request(request.body(self.body).expect("a well-formed request"))
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error:?}", self.url));
+        let request = request.body(self.body).expect("a well-formed request");
+        let response = connections.request(request).await.map_err(|error| format!("{error:?}"))?;
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a whole answer").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        let bytes = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, bytes })
     }
 }
 

@@ -21,7 +21,10 @@ pub async fn a_row_in_every_table(person: &Person, session_id: Uuid, secret: &st
         "details": { "phrase": secret },
     });
     let summary = json!({ "session_id": session_id, "summary_type": "partial", "summary_data": { "text": [secret] } });
-    for (function, arguments) in [("save_message", said), ("put_session_summary", summary)] {
+    let line = json!({
+        "id": Uuid::new_v4(), "log_level": "INFO", "component": "seed", "message": secret, "session_id": session_id,
+    });
+    for (function, arguments) in [("save_message", said), ("put_session_summary", summary), ("record_log", line)] {
         let made = person.rpc(function, &arguments).await;
         assert_eq!(made.status, 200, "{function}: {}", made.text());
     }

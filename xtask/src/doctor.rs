@@ -37,6 +37,8 @@ pub async fn run(checkout: &Checkout) -> Result<ExitCode> {
             report.must(name, said);
         }
     }
+    let browser = npm::has_browser(checkout).unwrap_or_default();
+    report.may("the browser of the tests", browser, "cargo xtask test --only conformance");
     let tools = CargoTools::of(checkout)?;
     report.may("wasm-pack and its test runner", tools.are_installed(), "cargo xtask test --only wasm");
 

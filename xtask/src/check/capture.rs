@@ -110,7 +110,7 @@ fn identity(record: &Record, publishable_key: &str) -> Vec<String> {
             faults.push(format!("apikey {:?}, with {}", sent.all("apikey"), sent.line()));
         }
         let callers = sent.request_id().and_then(|id| asked.get(id)).map(Vec::as_slice).unwrap_or_default();
-        // A caller with no token has none forwarded. (Where a body may carry one, section 7, this is to learn of it.)
+        // A caller with no token, neither in the header nor in the body, has none forwarded.
         let is_callers = match sent.all("authorization").as_slice() {
             [] => !sent.is_call() || callers.iter().any(|asked| asked.token().is_none()),
             [one] if sent.is_call() => one
@@ -249,6 +249,31 @@ mod tests {
         let health = with(with(asked(), "target", json!("/functions/v1/f/health?x=1")), "request_id", json!("h"));
         let refused = with(with(with(asked(), "status", json!(401)), "code", json!("bad")), "request_id", json!("s"));
         assert_eq!(faults(&[asked(), health, refused, key_set(), sent()]), [""; 0]);
+    }
+
+    #[test]
+    fn a_caller_may_have_no_token_or_have_it_in_the_body() {
+        let without = |mut entry: Value| {
+            entry["headers"].as_array_mut().unwrap().retain(|header| header[0] != "authorization");
+            entry
+        };
+        let [_, _, _, identity, ..] = super::RULES.map(|(name, _)| name);
+        let in_body = with(without(asked()), "body_token", json!(TOKEN));
+        for (entries, broken) in [
+            ([without(asked()), without(sent())], vec![]),
+            ([in_body.clone(), sent()], vec![]),
+            ([in_body.clone(), without(sent())], vec![identity]),
+            ([in_body, with_header(sent(), "authorization", "Bearer a.b.d")], vec![identity]),
+            ([without(asked()), sent()], vec![identity]),
+            ([asked(), without(sent())], vec![identity]),
+            // The header decides where there is one.
+            (
+                [with(asked(), "body_token", json!("a.b.d")), with_header(sent(), "authorization", "Bearer a.b.d")],
+                vec![identity],
+            ),
+        ] {
+            assert_eq!(faults(&entries), broken, "{entries:#?}");
+        }
     }
 
     #[test]

@@ -102,6 +102,7 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
         report.step("advisors", advisors::check(checkout)).await;
     }
     if wanted("conformance") {
+        npm::ensure_browser(checkout).await?;
         for host in &options.hosts {
             conformance::check(checkout, *host, report).await;
         }

@@ -23,7 +23,7 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use super::reply;
+use super::{overhear::Overheard, reply};
 use crate::error::{Context as _, Result};
 
 /// Longest record, in bytes. What does not fit is missing, and the record says so.
@@ -105,6 +105,9 @@ pub async fn client_request(State(capture): State<Capture>, request: Request, ne
     }
     let (method, target) = (request.method().to_string(), request.uri().to_string());
     let headers = all(request.headers());
+    let (parts, body) = request.into_parts();
+    let (body, heard) = Overheard::new(body);
+    let request = Request::from_parts(parts, Body::new(body));
     let (response, code) = with_code(next.run(request).await).await;
     let request_id = response.headers().get("x-request-id").map(text);
     capture.note(&json!({
@@ -112,6 +115,7 @@ pub async fn client_request(State(capture): State<Capture>, request: Request, ne
         "method": method,
         "target": target,
         "headers": headers,
+        "body_token": heard.access_token(),
         "status": response.status().as_u16(),
         "code": code,
         "request_id": request_id,
@@ -191,7 +195,7 @@ mod tests {
         assert_eq!(send(app, "/functions/v1/f", Vec::new()).await, r#"{"code":"id_reused"}"#);
         let noted = json!({
             "from": "client", "method": "POST", "target": "/functions/v1/f", "headers": [["cookie", "a=b"]],
-            "status": 409, "code": "id_reused", "request_id": "r"
+            "body_token": null, "status": 409, "code": "id_reused", "request_id": "r"
         });
         assert_eq!(entries(&capture), [noted]);
     }

@@ -12,6 +12,7 @@ pub mod connector;
 pub mod cors;
 pub mod drain;
 pub mod headers;
+pub mod overhear;
 pub mod proxy;
 pub mod reply;
 pub mod route;

@@ -1,6 +1,10 @@
-//! What package-lock.json pins, installed into `node_modules`.
+//! What each package-lock.json pins, installed into the `node_modules` beside it.
 
-use std::{fs, fs::File, path::PathBuf};
+use std::{
+    fs,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,39 +17,63 @@ use crate::{
     error::{Context as _, Error, Result},
 };
 
+/// The folder of the browser, which only the conformance suite needs: 65 MB that nobody else should wait for.
+const BROWSER: &str = "tests/clients";
+
 /// Whether `node_modules` is what package-lock.json says.
 pub fn is_installed(checkout: &Checkout) -> Result<bool> {
-    let stamp = fs::read_to_string(stamp(checkout)).unwrap_or_default();
-    Ok(stamp == fingerprint(checkout)?)
+    is_current(checkout.root())
 }
 
-/// Installs unless it is installed; true when it had to.
+/// Whether the test browser is what its package-lock.json says.
+pub fn has_browser(checkout: &Checkout) -> Result<bool> {
+    is_current(&checkout.path(BROWSER))
+}
+
+/// Installs the tools unless they are installed; true when it had to.
 pub async fn ensure(checkout: &Checkout) -> Result<bool> {
     // Two commands at once must not install over each other: the second waits and finds it done.
     let _lock = lock(checkout).await?;
-    if is_installed(checkout)? {
+    let folder = checkout.root();
+    if is_current(folder)? {
         return Ok(false);
     }
+    install(folder).await?;
+    link_postgres_libraries(checkout).await?;
+    stamp(folder)?;
+    Ok(true)
+}
+
+/// Installs the test browser unless it is installed.
+pub async fn ensure_browser(checkout: &Checkout) -> Result<()> {
+    let _lock = lock(checkout).await?;
+    let folder = checkout.path(BROWSER);
+    if !is_current(&folder)? {
+        install(&folder).await?;
+        stamp(&folder)?;
+    }
+    Ok(())
+}
+
+async fn install(folder: &Path) -> Result<()> {
     // No install scripts: npm 11 does not run them by default, and nothing here needs one.
-    let said = Tool::new("npm", checkout.root())
+    let said = Tool::new("npm", folder)
         .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
         // Without these, npm takes more than a minute to say that there is no network.
         .args(["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"])
         .run()
         .await
         .map_err(|error| error.cure("npm comes with Node.js: https://nodejs.org/en/download"))?;
-    if !said.status.success() {
-        // npm says what is wrong first, and then how npm is used.
-        let text = said.everything();
-        let lines: Vec<&str> = text.lines().filter(|line| !is_noise(line)).take(12).collect();
-        let what = format!("`npm ci` failed:\n{}", lines.join("\n"));
-        let cure = "the same command again, after checking the network, the proxy (HTTPS_PROXY, \
-                    `npm config get proxy`) and the registry (`npm config get registry`)";
-        return Err(Error::new(what).cure(cure));
+    if said.status.success() {
+        return Ok(());
     }
-    link_postgres_libraries(checkout).await?;
-    fs::write(stamp(checkout), fingerprint(checkout)?).context(|| "node_modules cannot be stamped".into())?;
-    Ok(true)
+    // npm says what is wrong first, and then how npm is used.
+    let text = said.everything();
+    let lines: Vec<&str> = text.lines().filter(|line| !is_noise(line)).take(12).collect();
+    let what = format!("`npm ci` in {} failed:\n{}", folder.display(), lines.join("\n"));
+    let cure = "the same command again, after checking the network, the proxy (HTTPS_PROXY, \
+                `npm config get proxy`) and the registry (`npm config get registry`)";
+    Err(Error::new(what).cure(cure))
 }
 
 /// Empty lines and stack frames of npm itself.
@@ -68,12 +96,23 @@ async fn link_postgres_libraries(checkout: &Checkout) -> Result<()> {
     Ok(())
 }
 
-fn stamp(checkout: &Checkout) -> PathBuf {
-    checkout.path("node_modules/.selvedge")
+fn is_current(folder: &Path) -> Result<bool> {
+    let stamp = fs::read_to_string(stamp_file(folder)).unwrap_or_default();
+    Ok(stamp == fingerprint(folder)?)
 }
 
-fn fingerprint(checkout: &Checkout) -> Result<String> {
-    let lock = fs::read(checkout.path("package-lock.json")).context(|| "package-lock.json cannot be read".into())?;
+fn stamp(folder: &Path) -> Result<()> {
+    let file = stamp_file(folder);
+    fs::write(&file, fingerprint(folder)?).context(|| format!("{} cannot be written", file.display()))
+}
+
+fn stamp_file(folder: &Path) -> PathBuf {
+    folder.join("node_modules/.selvedge")
+}
+
+fn fingerprint(folder: &Path) -> Result<String> {
+    let path = folder.join("package-lock.json");
+    let lock = fs::read(&path).context(|| format!("{} cannot be read", path.display()))?;
     Ok(Sha256::digest(lock).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

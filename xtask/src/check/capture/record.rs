@@ -38,6 +38,7 @@ pub(super) struct Asked {
     pub(super) method: String,
     pub(super) target: String,
     headers: Vec<Header>,
+    body_token: Option<String>,
     pub(super) status: u64,
     pub(super) code: Option<String>,
     pub(super) request_id: Option<String>,
@@ -93,9 +94,10 @@ impl Asked {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The token in `Authorization`, its scheme in any case.
+    /// The token in `Authorization`, its scheme in any case; without that header, the one in the body.
     pub(super) fn token(&self) -> Option<&str> {
-        let (scheme, token) = self.header("authorization")?.trim().split_once(' ')?;
+        let Some(header) = self.header("authorization") else { return self.body_token.as_deref() };
+        let (scheme, token) = header.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
     }
 
@@ -125,6 +127,7 @@ fn entry(line: &str) -> Option<Entry> {
             method: text("method")?,
             target: text("target")?,
             headers: headers()?,
+            body_token: text("body_token"),
             status: value.get("status")?.as_u64()?,
             code: text("code"),
             request_id: text("request_id"),

@@ -1,0 +1,66 @@
+// The queue of docs/analytics.md against the stack, on a network that fails in every way there is.
+// Usage: node offline-queue.mjs <URL of analytics> <publishable key> <word> <token>
+// Prints the ids of the events that must be stored, each once.
+import assert from "node:assert/strict";
+import { codeOf, imported } from "./docs.mjs";
+
+const [url, apikey, word, token] = process.argv.slice(2);
+const { analytics } = await imported(codeOf("analytics.md", "analytics.js"));
+
+// What a browser would keep, from page to page.
+const kept = new Map();
+const storage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
+const newPage = () => analytics({ url, apikey, token: async () => token, storage });
+
+const network = globalThis.fetch;
+const bodies = [];
+const answers = [];
+const online = async (target, options) => {
+  bodies.push(options.body);
+  const answer = await network(target, options);
+  answers.push(await answer.clone().json());
+  return answer;
+};
+const offline = async () => {
+  throw new TypeError("fetch failed");
+};
+const answerLost = async (target, options) => {
+  assert.equal((await network(target, options)).status, 201);
+  throw new TypeError("fetch failed");
+};
+const atGateway = async () => new Response("{}", { status: 503 });
+
+const ids = [];
+const track = (page, data = {}) => ids.push(page.track("llm_turn_completed", { word, ...data }));
+
+let page = newPage();
+for (let n = 0; n < 3; n += 1) track(page);
+for (const failing of [offline, atGateway, answerLost]) {
+  globalThis.fetch = failing;
+  assert.equal(await page.flush(), false);
+  assert.equal(page.queued().length, 3);
+}
+
+// The next visit. One of its events no server will ever take: it must not stop the others.
+page = newPage();
+track(page);
+page.track("Not a type", { word });
+globalThis.fetch = online;
+assert.deepEqual(await Promise.all([page.flush(), page.flush()]), [true, true]);
+assert.deepEqual(page.queued(), []);
+assert.equal(answers.length, 1, "two calls at once are one request");
+assert.equal(answers[0].accepted, 1);
+assert.equal(answers[0].duplicates, 3);
+assert.deepEqual(answers[0].rejected.map(({ pointer }) => pointer), ["/events/4/event_type"]);
+
+// More than one request takes, in number and in bytes; and one that comes while they are on their way.
+answers.length = 0;
+for (let n = 0; n < 501; n += 1) track(page);
+for (let n = 0; n < 40; n += 1) track(page, { long: "é".repeat(10_000) });
+const flushed = page.flush();
+track(page);
+assert.equal(await flushed, true);
+assert.deepEqual(page.queued(), []);
+assert.equal(answers.reduce((sum, { accepted }) => sum + accepted, 0), 542);
+assert.ok(bodies.every((body) => Buffer.byteLength(body) <= 512 * 1024));
+console.log(JSON.stringify(ids));
