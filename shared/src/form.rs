@@ -127,9 +127,14 @@ impl Form {
 
     /// Reads the members of an object as well. A body that is no object has no other fault.
     pub fn add_object(&mut self, object: Raw, fields: &'static [Field], at: &str) {
-        match members(object) {
-            Ok(given) => self.values.append(&mut read(given, fields, at, &mut self.errors)),
-            Err(fault) => self.errors = vec![fault.at(at, "")],
+        self.add_members(Object::read(object), fields, at);
+    }
+
+    /// The same for an object that has been taken apart; `None` is what was no object.
+    pub fn add_members(&mut self, object: Option<Object>, fields: &'static [Field], at: &str) {
+        match object {
+            Some(object) => self.values.append(&mut read(members(object), fields, at, &mut self.errors)),
+            None => self.errors = vec![NOT_AN_OBJECT.broken().at(at, "")],
         }
     }
 
@@ -197,7 +202,12 @@ impl Form {
 
     /// Reports a fault of a field.
     pub fn fault(&mut self, name: &str, fault: Fault) {
-        self.errors.push(fault.at("", name));
+        self.fault_at("", name, fault);
+    }
+
+    /// Reports a fault of a field of the object that `at` points to.
+    pub fn fault_at(&mut self, at: &str, name: &str, fault: Fault) {
+        self.errors.push(fault.at(at, name));
     }
 
     /// Holds an accepted text to a limit that is known only now, in characters.
@@ -245,14 +255,13 @@ fn object_of(values: &[(&'static str, String)]) -> String {
     object.finish()
 }
 
-/// The members of an object.
-fn members(object: Raw) -> Result<Vec<(String, Value)>, Fault> {
-    let object = Object::read(object).ok_or(NOT_AN_OBJECT.broken())?;
+/// The members of an object, as values of fields.
+fn members(object: Object) -> Vec<(String, Value)> {
     let mut members = Vec::new();
     for (name, value) in object.members {
         members.push((name, Value::Json(value)));
     }
-    Ok(members)
+    members
 }
 
 /// Reads the members of the object that `at` points to.
@@ -324,7 +333,7 @@ impl Kind {
             Self::Object(max_bytes) => stored_object(value, *max_bytes as usize),
             Self::Fields(fields) => {
                 let Value::Json(raw) = value else { return Err(NOT_AN_OBJECT.broken()) };
-                let given = members(*raw)?;
+                let given = members(Object::read(*raw).ok_or(NOT_AN_OBJECT.broken())?);
                 let within = NOT_AN_OBJECT.broken().at(at, name).pointer;
                 Ok(object_of(&read(given, fields, &within, errors)))
             }
@@ -416,6 +425,10 @@ fn stored_object(value: &Value, max_bytes: usize) -> Result<String, Fault> {
     let measure = raw.measure();
     if measure.depth > MAX_DEPTH {
         return Err(TOO_DEEP.broken_at(MAX_DEPTH as u64));
+    }
+    // `1e300` is 5 bytes here and 301 in the database, which takes twice the limit of what it prints itself.
+    if measure.expansion > max_bytes / 2 {
+        return Err(TOO_LARGE.broken_at(max_bytes as u64));
     }
     if measure.unstorable {
         return Err(NOT_STORABLE.broken());
@@ -564,7 +577,8 @@ mod tests {
             ("object", r#"{"a":[{}]}"#, "[]", "wrong_type"),
             ("object", "{}", r#""{}""#, "wrong_type"),
             ("object", "{}", r#"{"a":"24 bytes and one mor"}"#, "too_large"),
-            ("object", "{}", "{\"\":1e400}", "not_storable"),
+            ("object", "{}", "{\"\":1e400}", "too_large"),
+            ("object", "{\"\":1e9}", "{\"\":\"\\u0000\"}", "not_storable"),
             ("parts", r#"{"a/b":"x"}"#, "[]", "wrong_type"),
         ] {
             assert_eq!(

@@ -352,7 +352,7 @@ impl<S> Exchange<'_, S> {
 
     /// The members of the body, which must be a JSON object; the query must have no parameters.
     pub fn body(&self, fields: &'static [Field]) -> Result<Form, Problem> {
-        if !self.request.header("content-type").is_none_or(is_json) {
+        if !self.is_sent_as("application/json", true) {
             return Err(Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json, in UTF-8."));
         }
         let text = self.text()?;
@@ -374,6 +374,12 @@ impl<S> Exchange<'_, S> {
         }
         std::str::from_utf8(&self.request.body)
             .map_err(|error| not_json("Not UTF-8 from byte # on.", &[error.valid_up_to()]))
+    }
+
+    /// Whether the body is of a media type, in UTF-8 (or says nothing of its characters). One that does not say what it
+    /// is, is of the type that may go without saying.
+    pub fn is_sent_as(&self, media_type: &str, goes_without_saying: bool) -> bool {
+        self.request.header("content-type").map_or(goes_without_saying, |given| is_utf8(given, media_type))
     }
 
     /// What is sent with `Idempotency-Key`.
@@ -427,10 +433,10 @@ fn is_request_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// `application/json`, with no charset but UTF-8 (RFC 8259 section 8.1).
-fn is_json(content_type: &str) -> bool {
+/// Whether a `Content-Type` is of a media type, with no charset but UTF-8 (RFC 8259 section 8.1).
+fn is_utf8(content_type: &str, media_type: &str) -> bool {
     let mut parts = parts(content_type, b';').map(str::trim_ascii);
-    parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"))
+    parts.next().is_some_and(|given| given.eq_ignore_ascii_case(media_type))
         && parts.all(|parameter| match cut(parameter, b'=') {
             (name, Some(value)) if name.eq_ignore_ascii_case("charset") => {
                 value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("\"utf-8\"")

@@ -93,6 +93,16 @@ impl Response {
         self
     }
 
+    /// Adds members to a body that is a JSON object: those of another one.
+    pub fn add_members(&mut self, object: &str) {
+        if let (Some(body), Some(members)) = (&mut self.body, object.strip_prefix("{"))
+            && body.pop_if(|last| *last == b'}').is_some()
+        {
+            body.push(b',');
+            body.extend_from_slice(members.as_bytes());
+        }
+    }
+
     /// The value of a header set so far.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())

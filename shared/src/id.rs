@@ -49,6 +49,16 @@ impl Id {
         Self(text)
     }
 
+    /// The id of one of many things of the same request, which this is the id of: its last three digits count them.
+    #[must_use]
+    pub fn numbered(&self, place: usize) -> Self {
+        let mut text = self.0.get(..33).unwrap_or_default().to_owned();
+        for shift in [8, 4, 0] {
+            text.push(char::from_digit((place >> shift) as u32 & 15, 16).unwrap_or('0'));
+        }
+        Self(text)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -89,6 +99,14 @@ mod tests {
         let (seconds, nanos) = uuid.get_timestamp().unwrap().to_unix();
         assert_eq!(seconds * 1000 + u64::from(nanos / 1_000_000), host.now_ms());
         assert_ne!(Id::new(&host), Id::new(&host));
+    }
+
+    #[test]
+    fn the_ids_of_many_things_are_ids_and_all_different() {
+        let id = Id::new(&FakeHost::default());
+        let all: std::collections::HashSet<_> = (0..500).map(|place| id.numbered(place).as_str().to_owned()).collect();
+        assert_eq!(all.len(), 500);
+        assert!(all.iter().all(|id| Id::parse(id).is_some()));
     }
 
     proptest! {

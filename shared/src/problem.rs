@@ -20,6 +20,9 @@ const RETRY_AFTER_SECONDS: &str = "1";
 /// The member that says when to try again, in seconds.
 pub const RETRY_AFTER: &str = "retry_after";
 
+/// As much is shown of the name of a field at fault, in characters: the longest of ours are shorter.
+const NAME_SHOWN: usize = 64;
+
 /// Most fields at fault that are listed: an answer stays bounded, whatever was sent.
 pub const MAX_ERRORS: usize = 100;
 
@@ -90,8 +93,13 @@ impl Fault {
         if !name.is_empty() {
             pointer.push('/');
         }
-        for character in name.chars() {
+        // An answer stays short, whatever was sent.
+        for (place, character) in name.chars().enumerate() {
             match character {
+                _ if place == NAME_SHOWN => {
+                    pointer.push('…');
+                    break;
+                }
                 '~' => pointer.push_str("~0"),
                 '/' => pointer.push_str("~1"),
                 other => pointer.push(other),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use analytics::Analytics;
 use chat_message::ChatMessage;
 use conformance::stack::repository;
 use fsm_transition::FsmTransition;
@@ -10,7 +11,8 @@ use shared::function::Function;
 
 /// Every code a function can answer with.
 fn codes() -> Vec<&'static Code> {
-    let raised = ChatMessage::RAISED.iter().chain(FsmTransition::RAISED).map(|raised| raised.code);
+    let raised =
+        Analytics::RAISED.iter().chain(ChatMessage::RAISED).chain(FsmTransition::RAISED).map(|raised| raised.code);
     shared::code::ALL.iter().copied().chain(raised).chain([&fsm_transition::VERSION_CONFLICT_IF_MATCH]).collect()
 }
 
@@ -36,7 +38,9 @@ fn errors_md_lists_exactly_the_field_codes_there_are() {
         .collect();
     // A Rule is the only way a field code comes to be.
     let mut known = BTreeSet::new();
-    for folder in ["shared/src", "functions/chat-message/src", "functions/fsm-transition/src"] {
+    for folder in
+        ["shared/src", "functions/analytics/src", "functions/chat-message/src", "functions/fsm-transition/src"]
+    {
         for file in std::fs::read_dir(repository().join(folder)).unwrap().flatten() {
             let source = std::fs::read_to_string(file.path()).unwrap_or_default();
             let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
@@ -59,7 +63,7 @@ fn configuration_md_lists_exactly_the_variables_that_are_read() {
     for source in ["shared/src/config.rs", "functions/chat-message/src/lib.rs"] {
         let source = std::fs::read_to_string(repository().join(source)).unwrap();
         let source = source.split("#[cfg(test)]").next().unwrap().to_owned();
-        for call in [".parsed(\"", ".get(\""] {
+        for call in [".text(\"", ".number(\"", ".get(\""] {
             known.extend(source.split(call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use analytics::LOG_LEVELS;
 use chat_message::{MESSAGE_MAX_CHARS, ROLES, SUMMARY_TYPES};
 use conformance::stack::Stack;
 use tokio_postgres::Client;
@@ -11,6 +12,7 @@ fn known() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
         ("chat_history_role", ROLES.to_vec()),
         ("session_summaries_type", SUMMARY_TYPES.to_vec()),
+        ("system_logs_log_level", LOG_LEVELS.to_vec()),
     ])
 }
 

@@ -2,6 +2,7 @@
 //! that say something went wrong.
 
 use shared::http::Response;
+use shared::json::ObjectWriter;
 use shared::problem::Problem;
 
 /// The member of an answer that has the resources.
@@ -11,16 +12,9 @@ pub const CRISIS: &str = include_str!(concat!(env!("OUT_DIR"), "/crisis.json"));
 
 /// Adds the resources to an answer that is a JSON object.
 pub(crate) fn add_to(response: &mut Response) {
-    if let Some(body) = &mut response.body
-        && body.last() == Some(&b'}')
-    {
-        body.pop();
-        body.extend_from_slice(b",\"");
-        body.extend_from_slice(MEMBER.as_bytes());
-        body.extend_from_slice(b"\":");
-        body.extend_from_slice(CRISIS.as_bytes());
-        body.push(b'}');
-    }
+    let mut member = ObjectWriter::new();
+    member.raw(MEMBER, CRISIS);
+    response.add_members(&member.finish());
 }
 
 /// Adds the resources to a problem.

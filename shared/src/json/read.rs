@@ -75,6 +75,8 @@ pub struct Measure {
     /// Whether something in it cannot be stored: a NUL character, half a surrogate pair, or a number with a decimal
     /// exponent beyond those of an IEEE 754 double.
     pub unstorable: bool,
+    /// By how many bytes at most its numbers grow when their exponents are written out, as `jsonb` does.
+    pub expansion: usize,
 }
 
 /// The members of a JSON object, in the order they were written.
@@ -329,6 +331,7 @@ impl<'a> Scanner<'a> {
         }
         const LARGEST_EXPONENT: u64 = 308;
         self.measure.unstorable |= exponent.saturating_add(whole as u64 - 1) > LARGEST_EXPONENT;
+        self.measure.expansion = self.measure.expansion.saturating_add(usize::try_from(exponent).unwrap_or(usize::MAX));
         Ok(())
     }
 
@@ -444,7 +447,7 @@ mod tests {
             (r#"{"[[[":"{\"[["}"#, 1),
             (&deep, 30_000),
         ] {
-            assert_eq!(Raw::parse(text).unwrap().measure(), Measure { depth, unstorable: false });
+            assert_eq!(Raw::parse(text).unwrap().measure(), Measure { depth, unstorable: false, expansion: 0 });
         }
     }
 

@@ -1,0 +1,3 @@
+import { handle } from "./analytics.js";
+
+Deno.serve(handle);
