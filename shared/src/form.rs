@@ -29,6 +29,7 @@ static NOT_STORABLE: Rule =
 static OUT_OF_RANGE: Rule = Rule { code: "out_of_range", detail: "must be a whole number from 1 to #" };
 static NOT_A_COUNT: Rule = Rule { code: "out_of_range", detail: "must be a whole number from 0 to #" };
 static NOT_A_FRACTION: Rule = Rule { code: "out_of_range", detail: "must be a number from 0 to 1" };
+static NOT_AN_AMOUNT: Rule = Rule { code: "out_of_range", detail: "must be a number of at least 0" };
 static NOT_A_NAME: Rule =
     Rule { code: "invalid_name", detail: "must be lower-case letters, digits, _ or -, at most 64, a letter first" };
 
@@ -81,6 +82,8 @@ pub enum Kind {
     Count,
     /// A JSON number from 0 to 1.
     Fraction,
+    /// A JSON number of at least 0 that measures something: PostgreSQL's `double precision`.
+    Amount,
     /// A JSON object to be stored as `jsonb`, of at most so many bytes as written and 16 levels.
     Object(u32),
     /// A JSON object with these fields.
@@ -346,6 +349,10 @@ impl Kind {
                 let text = value.json();
                 if is_fraction(text) { Ok(text.to_owned()) } else { Err(NOT_A_FRACTION.broken()) }
             }
+            Self::Amount => {
+                let text = value.json();
+                if is_amount(text) { Ok(text.to_owned()) } else { Err(NOT_AN_AMOUNT.broken()) }
+            }
             Self::Within(most) => match digits(&value.string()?) {
                 Some(number) if (1..=*most).contains(&number) => {
                     let mut json = String::new();
@@ -414,6 +421,14 @@ fn is_fraction(json: &str) -> bool {
     }
 }
 
+/// Whether a JSON number is at least 0, and none that no `double precision` holds.
+fn is_amount(json: &str) -> bool {
+    const LONGEST: usize = 32;
+    let at = json.bytes().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(json.len());
+    let exponent = json.len().saturating_sub(at + 1);
+    json.as_bytes().first().is_some_and(u8::is_ascii_digit) && json.len() <= LONGEST && exponent <= 3
+}
+
 fn stored_object(value: &Value, max_bytes: usize) -> Result<String, Fault> {
     let Value::Json(raw) = value else { return Err(NOT_AN_OBJECT.broken()) };
     if !raw.text().starts_with("{") {
@@ -458,6 +473,7 @@ mod tests {
         Field::optional("limit", Kind::Within(200)),
         Field::optional("count", Kind::Count),
         Field::optional("fraction", Kind::Fraction),
+        Field::optional("amount", Kind::Amount),
         Field::optional("object", Kind::Object(24)),
         Field::optional("parts", Kind::Fields(PARTS)),
     ];
@@ -574,6 +590,11 @@ mod tests {
             ("count", "7", "1.0", "out_of_range"),
             ("fraction", "1", "1.01", "out_of_range"),
             ("fraction", "0", "\"0\"", "out_of_range"),
+            ("amount", "12.5", "-0.1", "out_of_range"),
+            ("amount", "1e+30", "1e+308", "out_of_range"),
+            ("amount", "0", "null ", "ok"),
+            ("amount", "0", "\"1\"", "out_of_range"),
+            ("amount", "0", "100000000000000000000000000000000", "out_of_range"),
             ("object", r#"{"a":[{}]}"#, "[]", "wrong_type"),
             ("object", "{}", r#""{}""#, "wrong_type"),
             ("object", "{}", r#"{"a":"24 bytes and one mor"}"#, "too_large"),

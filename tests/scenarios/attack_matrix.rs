@@ -478,7 +478,7 @@ async fn without_a_token_nothing_can_be_read_or_changed_and_only_events_and_line
     assert!(wrong.is_empty(), "{wrong:#?}");
     victim.is_unharmed().await;
     let listed = attacker.listed().await;
-    let may = ["/analytics", "/rpc/record_events", "/rpc/record_log", "/system_logs"];
+    let may = ["/analytics", "/rpc/database_is_there", "/rpc/record_events", "/rpc/record_log", "/system_logs"];
     assert_eq!(listed, may, "PostgREST lists what anon may use");
 }
 

@@ -22,6 +22,63 @@ async fn anyone_may_look_at_a_machine() {
 }
 
 #[tokio::test]
+async fn a_machine_is_shown_in_the_form_that_is_asked_for() {
+    let stack = Stack::running();
+    let url = format!("{}/machines/supportive-yarn", stack.function("fsm-transition"));
+    for (query, accept, media_type, begins) in [
+        ("?format=mermaid", "", "text/vnd.mermaid; charset=utf-8", "stateDiagram-v2\n"),
+        ("", "text/vnd.mermaid", "text/vnd.mermaid; charset=utf-8", "stateDiagram-v2\n"),
+        ("?format=svg", "text/vnd.mermaid", "image/svg+xml", "<svg xmlns="),
+        ("", "text/html,image/svg+xml;q=0.9,*/*", "image/svg+xml", "<svg xmlns="),
+        ("?format=json", "image/svg+xml", "application/json", "{"),
+        ("", "*/*", "application/json", "{"),
+    ] {
+        let answer = call("GET", format!("{url}{query}")).header("accept", accept).send().await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, media_type), "{query} {accept}");
+        assert!(answer.text().starts_with(begins), "{}", answer.text());
+        assert!(!answer.text().contains("now at") && !answer.text().contains("current"), "nothing is marked");
+    }
+    let diagram = call("GET", format!("{url}?format=mermaid")).send().await.text();
+    let guide = std::fs::read_to_string(repository().join("docs/machines.md")).unwrap();
+    assert!(guide.contains(&diagram), "docs/machines.md shows another");
+    let picture = call("GET", format!("{url}?format=svg")).send().await;
+    let drawn = std::fs::read_to_string(repository().join("docs/machines/supportive-yarn.svg")).unwrap();
+    assert_eq!(picture.text(), drawn);
+    assert!(picture.header("content-security-policy").starts_with("default-src 'none'"));
+    let wrong = assert_problem(&call("GET", format!("{url}?format=png")).send().await, 422, "validation_failed");
+    assert_eq!(wrong["errors"][0]["pointer"], "/format");
+}
+
+#[tokio::test]
+async fn the_state_of_a_session_is_marked_for_its_owner_alone() {
+    let stack = Stack::running();
+    let (person, other) = (Person::new(&stack).await, Person::new(&stack).await);
+    let session_id = Uuid::new_v4();
+    for body in [
+        json!({ "session_id": session_id, "event": "next_step" }),
+        json!({ "session_id": session_id, "event": "next_step", "response": "my sister" }),
+    ] {
+        assert_eq!(person.call("POST", "fsm-transition", "").json(&body).send().await.status, 200);
+    }
+    let target = |format: &str| format!("/machines/supportive-yarn?session_id={session_id}&format={format}");
+    let picture = person.call("GET", "fsm-transition", &target("svg")).send().await.text();
+    assert!(picture.contains(", now at strengths</title>"), "{picture}");
+    assert!(picture.contains("#state-strengths rect{"), "{picture}");
+    let diagram = person.call("GET", "fsm-transition", &target("mermaid")).send().await.text();
+    assert!(diagram.ends_with("class strengths current\n"), "{diagram}");
+    let definition = person.call("GET", "fsm-transition", &target("json")).send().await.json();
+    assert_eq!(definition, MachineFile::read("supportive-yarn").0);
+
+    let answer = other.call("GET", "fsm-transition", &target("svg")).send().await;
+    assert_problem(&answer, 404, "session_not_found");
+    let nobody = call("GET", format!("{}{}", stack.function("fsm-transition"), target("svg"))).send().await;
+    assert_problem(&nobody, 401, "missing_token");
+    let elsewhere = format!("/machines/check-in?session_id={session_id}");
+    let answer = person.call("GET", "fsm-transition", &elsewhere).send().await;
+    assert_problem(&answer, 409, "machine_conflict");
+}
+
+#[tokio::test]
 async fn a_state_that_is_known_is_not_sent_again() {
     let person = Person::new(&Stack::running()).await;
     let session_id = Uuid::new_v4();

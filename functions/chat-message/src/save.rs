@@ -44,7 +44,7 @@ static INTENT: &[Field] = &[
     Field::optional("confidence", Kind::Fraction),
     Field::required("method", Kind::Text(LABEL_MAX_CHARS)),
     Field::optional("fsm_state", Kind::Text(LABEL_MAX_CHARS)),
-    Field::optional("inference_time_ms", Kind::Count),
+    Field::optional("inference_time_ms", Kind::Amount),
 ];
 static RISK: &[Field] = &[
     Field::required("label", Kind::Text(LABEL_MAX_CHARS)),

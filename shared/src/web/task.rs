@@ -65,7 +65,7 @@ pub(super) async fn outcome(promise: Promise) -> Result<JsValue, JsValue> {
 }
 
 /// For `driver.js`: runs a future until it waits (`false`) or ends (`true`).
-#[wasm_bindgen]
+#[wasm_bindgen(skip_typescript)]
 pub fn poll(task: u32) -> bool {
     let Some(mut future) = with(task, |task| task.future.take()) else { return true };
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -85,7 +85,7 @@ pub fn poll(task: u32) -> bool {
 }
 
 /// For `driver.js`: ends a future that has trapped.
-#[wasm_bindgen]
+#[wasm_bindgen(skip_typescript)]
 pub fn rescue(task: u32) {
     let rescue = with(task, |task| task.rescue.take());
     end(task);

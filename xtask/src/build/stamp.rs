@@ -28,6 +28,7 @@ impl Stamp {
         parts.iter().for_each(|part| digest.update(part));
         digest.update(optimise::PASSES.join(" "));
         digest.update(slim::MINIFY);
+        digest.update([include_str!("slim.rs"), include_str!("traps.rs")].concat());
         Ok(Self { inputs: hex(&digest.finalize()) })
     }
 

@@ -19,8 +19,10 @@ use crate::{
 };
 
 /// Code that does nothing but say what went wrong, and then trap: parts of the names of its functions.
-const PANICS: [&str; 9] = [
-    "::panicking::",
+const PANICS: [&str; 11] = [
+    "core[…]::panicking::",
+    "std[…]::panicking::panic_handler",
+    "std[…]::panicking::panic_with_hook",
     "::unwrap_failed",
     "::expect_failed",
     "::slice_index_fail",
@@ -31,10 +33,9 @@ const PANICS: [&str; 9] = [
     "::rust_begin_unwind",
 ];
 
-/// Code that nothing calls but panics and what `worker` exports: formatting, the panic hook, streams. Parts of the names
+/// Code that nothing calls but panics and what `worker` exports: formatting, streams. Parts of the names
 /// of its functions, as rustc's symbols have them with `[…]` for the hash of a crate of its own.
-const UNUSED: [&str; 6] =
-    ["core[…]::fmt::", "alloc[…]::fmt::", "std[…]::io::", "PanicHookInfo", "worker::init::init::", "futures_util::"];
+const UNUSED: [&str; 5] = ["core[…]::fmt::", "alloc[…]::fmt::", "std[…]::io::", "PanicHookInfo", "futures_util::"];
 
 /// The same where there is no `worker`: `shared::web` has an executor of its own, and makes no closures.
 const UNUSED_ON_SUPABASE: [&str; 2] = ["js_sys::futures::", "wasm_bindgen::convert::closures::"];

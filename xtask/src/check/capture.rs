@@ -148,7 +148,9 @@ fn traces(record: &Record, _: &str) -> Vec<String> {
 fn cost(asked: &Asked) -> (usize, usize) {
     let is_token_refused = asked.status == 401 || asked.code.as_deref() == Some("role_not_allowed");
     match asked.code.as_deref() {
-        _ if asked.method == "OPTIONS" || asked.path().ends_with("/health") => (0, 0),
+        // A deep look asks the database, unless somebody has just done so.
+        _ if asked.path().ends_with("/health") => (0, usize::from(asked.target.contains("deep="))),
+        _ if asked.method == "OPTIONS" => (0, 0),
         // A machine is no secret: without a session nobody is asked.
         _ if asked.path().contains("/machines/") && !asked.target.contains("session_id=") => (0, 0),
         // The one refusal of a token that is the database's.

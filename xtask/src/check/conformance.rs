@@ -5,6 +5,7 @@ use std::fs;
 use super::{
     capture,
     report::{Outcome, Report},
+    unbroken,
 };
 use crate::{
     checkout::Checkout,
@@ -20,14 +21,17 @@ use crate::{
 struct Record {
     text: String,
     publishable_key: String,
+    /// What the suite has left in the database, gone over.
+    unbroken: Result<Outcome>,
 }
 
-/// Checks one host: two steps.
+/// Checks one host: three steps.
 pub async fn check(checkout: &Checkout, host: Host, report: &mut Report) {
     let mut record = None;
     let suite = run(checkout, host, report.progress(), &mut record);
     report.step(&format!("conformance, {host}"), suite).await;
-    if let Some(Record { text, publishable_key }) = record {
+    if let Some(Record { text, publishable_key, unbroken }) = record {
+        report.step(&format!("conversations, {host}"), async { unbroken }).await;
         report.step(&format!("capture, {host}"), async { capture::judge(&text, &publishable_key) }).await;
     }
 }
@@ -49,7 +53,8 @@ async fn run(checkout: &Checkout, host: Host, progress: Progress, record: &mut O
     // The folder it is in goes with the stack.
     let text = fs::read_to_string(&capture).context(|| format!("{} cannot be read", capture.display()));
     let publishable_key = stack.description().publishable_key.clone();
+    let unbroken = unbroken::judge(&stack.description().db_url).await;
     stack.stop().await;
-    *record = Some(Record { text: text?, publishable_key });
+    *record = Some(Record { text: text?, publishable_key, unbroken });
     Ok(Outcome::of_tests(&said?))
 }

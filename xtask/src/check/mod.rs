@@ -11,6 +11,7 @@ pub mod migrations;
 pub mod report;
 pub mod rust;
 pub mod typescript;
+pub mod unbroken;
 pub mod wasm;
 
 use std::process::ExitCode;
