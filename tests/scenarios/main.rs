@@ -38,4 +38,5 @@ mod supabase_js;
 mod system_logs;
 mod tokens;
 mod transitions;
+mod traps;
 mod validation;

@@ -23,18 +23,23 @@ pub struct Isolated {
 impl Isolated {
     /// Starts a function with these variables added to, or put in place of, those the stack gives.
     pub async fn start(stack: &Stack, function: &str, variables: &[(&str, &str)]) -> Self {
-        let (checkout, scratch) = (Checkout::this(), Scratch::new("isolated").await);
-        let toolbox = Toolbox::new(&checkout).expect("the npm tools");
+        Self::start_of(&Checkout::this(), stack, function, variables).await
+    }
+
+    /// The same for a function that was built elsewhere.
+    pub async fn start_of(checkout: &Checkout, stack: &Stack, function: &str, variables: &[(&str, &str)]) -> Self {
+        let scratch = Scratch::new("isolated").await;
+        let toolbox = Toolbox::new(&Checkout::this()).expect("the npm tools");
         let port = ports::free(1).expect("a free port")[0];
         let ports = BTreeMap::from([(function.to_owned(), port)]);
         let chosen =
             |name: &str| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         let variables = function_env::variables(&stack.api_url, &stack.publishable_key, &chosen);
         let (url, started) = if stack.host == "workers" {
-            let started = workerd::start(&scratch, &checkout, &toolbox, &ports, &variables).await;
+            let started = workerd::start(&scratch, checkout, &toolbox, &ports, &variables).await;
             (format!("http://127.0.0.1:{port}"), started.map(|service| vec![service]))
         } else {
-            let started = deno::start(&scratch, &checkout, &toolbox, &ports, &variables).await;
+            let started = deno::start(&scratch, checkout, &toolbox, &ports, &variables).await;
             (format!("http://127.0.0.1:{port}/{function}"), started)
         };
         let services = started.unwrap_or_else(|error| panic!("{error}"));

@@ -27,5 +27,6 @@ pub mod scratch;
 pub mod scratch_database;
 pub mod seed;
 pub mod stack;
+pub mod starved;
 pub mod supabase_api;
 pub mod visitor;

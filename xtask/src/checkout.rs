@@ -34,6 +34,11 @@ impl Checkout {
         Self { root: here.parent().unwrap_or(here).to_owned() }
     }
 
+    /// One elsewhere: of it no more has to be there than is used.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// A path below the root.
     pub fn path(&self, below: impl AsRef<Path>) -> PathBuf {
         self.root.join(below)

@@ -1,0 +1,85 @@
+//! A function that breaks while it answers: memory that really runs out, in the module that is shipped.
+
+use conformance::assertions::assert_problem;
+use conformance::client::{Answer, call};
+use conformance::isolated::Isolated;
+use conformance::person::Person;
+use conformance::scratch::Scratch;
+use conformance::stack::Stack;
+use conformance::starved::starved;
+use futures_util::future::join_all;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use xtask::host::Host;
+
+/// Pages for a few small requests at once, and not for one of 512 KiB.
+const PAGES: u32 = 9;
+
+struct Starved {
+    function: Isolated,
+    person: Person,
+    _scratch: Scratch,
+}
+
+impl Starved {
+    async fn start() -> Self {
+        let stack = Stack::running();
+        let host = if stack.host == "workers" { Host::Workers } else { Host::Supabase };
+        let scratch = Scratch::new("starved").await;
+        let checkout = starved(&scratch.folder().join("checkout"), "analytics", host, PAGES);
+        let function = Isolated::start_of(&checkout, &stack, "analytics", &[]).await;
+        Self { function, person: Person::new(&stack).await, _scratch: scratch }
+    }
+
+    async fn send(&self, body: Bytes, request_id: &str) -> Answer {
+        call("POST", &self.function.url)
+            .header("authorization", format!("Bearer {}", self.person.token))
+            .header("origin", "https://app.example")
+            .header("x-request-id", request_id)
+            .body("application/json", body)
+            .send()
+            .await
+    }
+
+    async fn send_small(&self, id: Uuid) -> Answer {
+        self.send(event(id, 10).to_string().into(), "small").await
+    }
+}
+
+fn event(id: Uuid, length: usize) -> Value {
+    json!({ "id": id, "event_type": "trap", "event_data": { "pad": "x".repeat(length) } })
+}
+
+/// Valid, of 500 KiB.
+fn large() -> Bytes {
+    let events: Vec<_> = (0..20).map(|_| event(Uuid::new_v4(), 25_000)).collect();
+    json!({ "events": events }).to_string().into()
+}
+
+#[tokio::test]
+async fn memory_that_runs_out_ends_one_request_and_no_other() {
+    let starved = Starved::start().await;
+    assert_eq!(starved.send_small(Uuid::new_v4()).await.status, 201);
+    let broken = starved.send(large(), "the-large-one").await;
+    let problem = assert_problem(&broken, 500, "internal_error");
+    assert_eq!(problem["request_id"], "the-large-one");
+    assert_eq!(broken.header("x-request-id"), "the-large-one");
+    assert_eq!(broken.header("access-control-allow-origin"), "*", "the page may read it");
+    // The next one is answered, and so are many at once.
+    let answers = join_all((0..8).map(|_| starved.send_small(Uuid::new_v4()))).await;
+    assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+}
+
+#[tokio::test]
+async fn requests_under_way_while_another_traps_are_answered() {
+    let starved = Starved::start().await;
+    let ids: Vec<_> = (0..6).map(|_| Uuid::new_v4()).collect();
+    let small = join_all(ids.iter().map(|id| starved.send_small(*id)));
+    let (answers, broken) = tokio::join!(small, starved.send(large(), "the-large-one"));
+    assert_problem(&broken, 500, "internal_error");
+    assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+    let stored = "select count(*) from public.analytics where id = any($1)";
+    let row = starved.person.stack.database().await.query_one(stored, &[&ids]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 6);
+}
