@@ -267,12 +267,24 @@ impl<H: Host, F: Function> Edge<H, F> {
             };
         };
         record.route.set(operation.route);
+        self.carry_out(operation, request, &path, request_id, record).await
+    }
+
+    /// Verifies the caller, plans, asks the database, answers.
+    async fn carry_out(
+        &self,
+        operation: &Operation<F::Settings>,
+        request: &Request,
+        path: &[&str],
+        request_id: &str,
+        record: &Record,
+    ) -> Result<Response, Problem> {
         let setup = self.setup()?;
         let mut caller = None;
         if operation.access == Access::User {
             caller = self.authenticate(request, None, operation.access, record).await?;
         }
-        let exchange = Exchange { request, path: &path, settings: &setup.settings, id: Id::new(&self.host) };
+        let exchange = Exchange { request, path, settings: &setup.settings, id: Id::new(&self.host) };
         let call = match (operation.plan)(&exchange)? {
             Step::Answer(response) => return Ok(response),
             Step::Call(call) => call,

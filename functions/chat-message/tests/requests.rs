@@ -275,3 +275,103 @@ fn head_is_get_without_a_body() {
     let (response, sent) = respond(request("HEAD", &target, ""), Some((200, r#"{"messages":[],"next":null}"#)));
     assert_eq!((response.status, response.body, sent.len()), (200, None, 1));
 }
+
+fn risky_body() -> String {
+    save_body().replace(r#""role""#, r#""risk":{"label":"self_harm","trigger_phrase":"secret words"},"role""#)
+}
+
+#[test]
+fn a_risk_is_answered_with_help_whatever_else_happens() {
+    let with_token = |change: &dyn Fn(&mut Request)| {
+        let mut given = request("POST", "/", &risky_body());
+        change(&mut given);
+        given
+    };
+    let limited = r#"{"code":"PT429","message":"rate_limited","details":"{\"retry_after\":7}"}"#;
+    for (given, upstream, status) in [
+        (with_token(&|_| ()), Some((200, SAVED)), 201),
+        (with_token(&|_| ()), None, 503),
+        (with_token(&|_| ()), Some((429, limited)), 429),
+        (with_token(&|_| ()), Some((500, r#"{"code":"57014"}"#)), 504),
+        (with_token(&|_| ()), Some((200, "garbage")), 502),
+        (with_token(&|given| given.body = risky_body().replace("user", "nobody").into_bytes()), None, 422),
+        (with_token(&|given| given.body = br#"{"risk":7}"#.to_vec()), None, 422),
+        (with_token(&|given| given.body.truncate(60)), None, 400),
+        (with_token(&|given| given.body_error = Some(BodyError::TooLarge)), None, 413),
+        (with_token(&|given| given.headers.retain(|(name, _)| *name != "authorization")), None, 401),
+        (with_token(&|given| given.query = "x=1".to_owned()), None, 422),
+        (with_token(&|given| given.headers.push(("content-type", "text/plain".to_owned()))), Some((200, SAVED)), 201),
+    ] {
+        let (response, _) = respond(given, upstream);
+        assert_eq!(response.status, status, "{}", text(&response));
+        let body = text(&response);
+        assert!(body.contains(&format!(r#""crisis":{}"#, chat_message::CRISIS)), "{status}: {body}");
+        assert!(body.contains("13 11 14"), "{body}");
+        if status == 429 {
+            assert_eq!(response.header("retry-after"), Some("7"));
+        }
+    }
+    let trapped =
+        Edge::<_, ChatMessage>::new(FakeHost::default(), &variables).trapped(&request("POST", "/", ""), "r-1");
+    assert!(text(&trapped).contains(r#""crisis""#), "what the lost message said is not known any more");
+    let misconfigured = Edge::<_, ChatMessage>::new(FakeHost::default(), &|_| None);
+    assert!(text(&answer(&misconfigured, &request("POST", "/", &risky_body()))).contains(r#""crisis""#));
+    for (body, upstream) in [(save_body(), Some((200, SAVED))), (save_body(), None)] {
+        let (response, _) = respond(request("POST", "/", &body), upstream);
+        assert!(!text(&response).contains("crisis"), "{}", text(&response));
+    }
+}
+
+#[test]
+fn a_request_is_one_line_of_the_log_and_says_nothing_of_what_was_written() {
+    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
+    edge.host().answer(200, SAVED);
+    assert_eq!(answer(&edge, &request("POST", "/", &risky_body())).status, 201);
+    assert_eq!(answer(&edge, &request("GET", "/sessions/secret-words", "")).status, 422);
+    let lines = edge.host().logged.borrow().clone();
+    assert_eq!(lines.len(), 2);
+    for (line, expected) in lines.iter().zip([r#""level":"info""#, r#""code":"validation_failed""#]) {
+        assert!(line.contains(expected) && line.contains(r#""function":"chat-message""#), "{line}");
+        assert!(!line.contains("secret") && !line.contains(SESSION) && !line.contains("eyJ"), "{line}");
+        assert!(line.contains(r#""user":""#), "{line}");
+    }
+    assert!(lines[1].contains(r#""route":"/sessions/{id}""#), "{}", lines[1]);
+}
+
+#[test]
+fn the_log_level_decides_what_is_logged() {
+    for (level, expected) in [("info", 3), ("warn", 2), ("error", 1), ("off", 0)] {
+        let lookup = |name: &str| if name == "LOG_LEVEL" { Some(level.to_owned()) } else { variables(name) };
+        let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &lookup);
+        assert_eq!(answer(&edge, &request("GET", "/health", "")).status, 200);
+        assert_eq!(answer(&edge, &request("GET", "/nowhere", "")).status, 404);
+        assert_eq!(answer(&edge, &request("POST", "/", &save_body())).status, 503);
+        assert_eq!(edge.host().logged.borrow().len(), expected, "{level}");
+    }
+}
+
+#[test]
+fn a_deep_look_asks_the_database_once_in_ten_seconds() {
+    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
+    let look = |status: u16| {
+        let response = answer(&edge, &request("GET", "/health?deep=1", ""));
+        assert_eq!(response.status, status, "{}", text(&response));
+        text(&response)
+    };
+    edge.host().answer(200, r#"{"database":"connected"}"#);
+    assert!(look(200).contains(r#""status":"ok""#));
+    assert!(look(200).contains(r#""database":"connected""#));
+    assert_eq!(edge.host().sent.borrow().len(), 1);
+    let sent = edge.host().sent.borrow()[0].clone();
+    assert!(sent.url.ends_with("/rest/v1/rpc/database_is_there"), "{}", sent.url);
+    assert!(sent.headers.iter().all(|(name, _)| *name != "authorization"), "as nobody");
+    // Nothing is there to answer any more: found out ten seconds later.
+    edge.host().now_ms.set(edge.host().now_ms.get() + 9_999);
+    look(200);
+    edge.host().now_ms.set(edge.host().now_ms.get() + 1);
+    let body = look(503);
+    assert!(body.contains(r#""status":"degraded""#) && body.contains(r#""database":"disconnected""#), "{body}");
+    assert!(!body.contains("supabase.co"), "{body}");
+    let wrong = answer(&edge, &request("GET", "/health?deep=2", ""));
+    assert_eq!(wrong.status, 422);
+}

@@ -40,6 +40,27 @@ const UNUSED: [&str; 5] = ["core[…]::fmt::", "alloc[…]::fmt::", "std[…]::i
 /// The same where there is no `worker`: `shared::web` has an executor of its own, and makes no closures.
 const UNUSED_ON_SUPABASE: [&str; 2] = ["js_sys::futures::", "wasm_bindgen::convert::closures::"];
 
+/// What panics say and formatting writes in std's own words. One that a new Rust words otherwise stays, and does no harm.
+const WORDS: [&str; 16] = [
+    "assertion `left ",
+    "cannot access a Thread Local Storage value during or after destruction: ",
+    "copy_from_slice: source slice length (",
+    ") does not match destination slice length (",
+    "`at` split index (is ",
+    "removal index (is ",
+    "swap_remove index (is ",
+    ") should be <= len (is ",
+    ") should be < len (is ",
+    "closure invoked recursively or after being dropped",
+    "called `Option::unwrap_throw()` on a `None` value",
+    "Tried to shrink to a larger capacity",
+    "capacity overflow",
+    "`async fn` resumed after completion",
+    "RefCell already mutably borrowedRefCell already borrowed",
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849505152535455\
+     5657585960616263646566676869707172737475767778798081828384858687888990919293949596979899",
+];
+
 /// Makes every panic a trap, and whatever nobody calls. An error names what is called all the same.
 pub fn trap_without_words(module: &mut Module, host: Host) -> Result<()> {
     let named = |parts: &[&str], name: &str| {
@@ -70,6 +91,7 @@ pub fn trap_without_words(module: &mut Module, host: Host) -> Result<()> {
             && let Ok(start) = usize::try_from(start)
         {
             blank_locations(&mut data.value, start);
+            blank_words(&mut data.value);
         }
     }
     Ok(())
@@ -147,6 +169,18 @@ fn blank_locations(data: &mut [u8], start: usize) {
     for range in found {
         if let Some(bytes) = data.get_mut(range) {
             bytes.fill(0);
+        }
+    }
+}
+
+fn blank_words(data: &mut [u8]) {
+    for word in WORDS.map(str::as_bytes) {
+        let places: Vec<_> =
+            data.windows(word.len()).enumerate().filter(|(_, part)| *part == word).map(|(place, _)| place).collect();
+        for place in places {
+            if let Some(bytes) = data.get_mut(place..place + word.len()) {
+                bytes.fill(0);
+            }
         }
     }
 }
