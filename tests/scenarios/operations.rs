@@ -158,6 +158,33 @@ async fn save_session_summary_and_get_latest_summary_are_put_and_get() {
 }
 
 #[tokio::test]
+async fn save_analytics_event_is_counted_and_get_analytics_summary_tells_of_it() {
+    let person = Person::new(&Stack::running()).await;
+    let event = json!({ "id": Uuid::new_v4(), "event_type": "llm_fallback_used", "event_data": { "turn": 3 } });
+    for accepted in [1, 0] {
+        let answer = person.call("POST", "analytics", "").json(&event).send().await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["accepted"]), (201, &json!(accepted)), "{}", answer.text());
+    }
+    move_on(&person, Uuid::new_v4(), "next_step", None).await;
+    let summary = get(&person, "analytics", "/summary?days=7").await;
+    assert_eq!(summary["event_counts"], json!({ "llm_fallback_used": 1, "session_started": 1 }));
+    assert_eq!(summary["completion_stats"]["total_sessions"], 1);
+}
+
+#[tokio::test]
+async fn save_system_log_keeps_a_line() {
+    let stack = Stack::running();
+    let person = Person::new(&stack).await;
+    let word = Uuid::new_v4().to_string();
+    let line = json!({ "log_level": "CRITICAL", "component": "llm_router", "message": word, "error_trace": "at 7" });
+    let answer = person.call("POST", "analytics", "/logs").json(&line).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let query = "select log_level, component from public.system_logs where message = $1 and user_id = $2";
+    let row = stack.database().await.query_one(query, &[&word, &person.user_id]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("CRITICAL", "llm_router"));
+}
+
+#[tokio::test]
 async fn cleanup_old_sessions_is_for_the_operator() {
     let stack = Stack::running();
     let person = Person::new(&stack).await;
@@ -173,7 +200,7 @@ async fn cleanup_old_sessions_is_for_the_operator() {
 #[tokio::test]
 async fn the_deep_health_check_asks_the_database() {
     let stack = Stack::running();
-    for function in ["chat-message", "fsm-transition"] {
+    for function in ["analytics", "chat-message", "fsm-transition"] {
         let answer = call("GET", format!("{}/health?deep=1", stack.function(function))).send().await;
         assert_eq!((answer.status.as_u16(), &answer.json()["database"]), (200, &json!("connected")), "{function}");
     }
