@@ -115,11 +115,12 @@ pub(crate) async fn call<H: Host>(
 fn is_passing(answer: &Inbound) -> bool {
     match answer.status {
         502 | 503 | 504 | 520 => true,
-        // PostgreSQL went away in the middle of it: connection exceptions, and shutdowns of all kinds.
-        500 => {
+        // PostgreSQL went away in the middle of it: connection exceptions, and shutdowns of all kinds. Where the connection
+        // was torn, PostgREST (12.0.2, killed databases) has no words at all: a 400 with an empty code.
+        400 | 500 => {
             let body = Object::of_bytes(&answer.body).unwrap_or_default();
-            let sqlstate = body.get("code").and_then(Raw::string).unwrap_or_default();
-            sqlstate.starts_with("08") || sqlstate.starts_with("57P0")
+            let sqlstate = body.get("code").and_then(Raw::string);
+            sqlstate.is_some_and(|code| code.is_empty() || code.starts_with("08") || code.starts_with("57P0"))
         }
         _ => false,
     }
@@ -254,6 +255,7 @@ mod tests {
             Ok((520, None, "")),
             Ok((500, None, r#"{"code":"57P01"}"#)),
             Ok((500, None, r#"{"code":"08006"}"#)),
+            Ok((400, None, r#"{"code":"","message":""}"#)),
         ];
         for first in passing {
             let (outcome, host) = called(&[first, Ok((200, None, ""))], &Breaker::default());
