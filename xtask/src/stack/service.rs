@@ -78,6 +78,17 @@ impl Service {
         }
     }
 
+    /// Kills it with everything it started, and waits until all of that is gone.
+    pub async fn kill(self) {
+        self.kill_all().await;
+    }
+
+    /// The same where whoever owns it still needs it.
+    pub(super) async fn kill_all(&self) {
+        self.group.kill_tree().await;
+        let _ = timeout(PATIENCE, self.ended.clone().wait_for(Option::is_some)).await;
+    }
+
     /// Asks it to stop, and waits. (SIGINT is PostgreSQL's "fast" shutdown; the others simply stop.)
     pub async fn stop(mut self) {
         self.group.signal_leader(Signal::INT);
