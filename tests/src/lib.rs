@@ -12,15 +12,19 @@
 
 pub mod assertions;
 pub mod attack;
+pub mod browser;
 pub mod capture;
 pub mod catalogue;
 pub mod client;
 pub mod edge_runtime;
+pub mod fault_proxy;
 pub mod forgery;
 pub mod isolated;
 pub mod key_server;
+pub mod ledger;
 pub mod machine;
 pub mod person;
 pub mod scratch;
 pub mod stack;
 pub mod supabase_api;
+pub mod writer;
