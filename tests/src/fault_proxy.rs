@@ -217,7 +217,8 @@ impl Shared {
 
     /// Sends a request on and reads the whole answer. None: it could not be had.
     async fn pass_on(&self, asked: &Asked) -> Option<Told> {
-        let mut request = Request::builder().method(asked.method.as_str()).uri(format!("{}{}", self.upstream, asked.target));
+        let mut request =
+            Request::builder().method(asked.method.as_str()).uri(format!("{}{}", self.upstream, asked.target));
         for (name, value) in &asked.headers {
             let own = [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
             if !own.iter().any(|known| name.eq_ignore_ascii_case(known.as_str())) {
@@ -461,12 +462,9 @@ mod tests {
         use std::sync::atomic::Ordering::SeqCst;
         let (proxy, count) = counting().await;
         let reset = Err(std::io::ErrorKind::ConnectionReset);
-        for (fault, heard) in [
-            (Fault::ResetUnread, 0),
-            (Fault::ResetHalfWay, 0),
-            (Fault::ResetAfterCommit, 1),
-            (Fault::HalfAnswer, 1),
-        ] {
+        for (fault, heard) in
+            [(Fault::ResetUnread, 0), (Fault::ResetHalfWay, 0), (Fault::ResetAfterCommit, 1), (Fault::HalfAnswer, 1)]
+        {
             count.store(0, SeqCst);
             proxy.next([Some(fault.clone())]);
             let saw = ask(&proxy, "/rest/v1").await;

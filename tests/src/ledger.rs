@@ -202,7 +202,8 @@ fn numbers_are_unbroken_and_in_order(entries: &[Entry], stored: &Stored, complai
             complaints.push(format!("gap: {kind:?} of session {session_id} are {:?}", rows.keys()));
         }
         // The client wrote one after the other, so they are in its order.
-        let places: BTreeMap<Uuid, usize> = entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
+        let places: BTreeMap<Uuid, usize> =
+            entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
         let order: Vec<_> = rows.values().filter_map(|id| places.get(id)).collect();
         if !order.is_sorted() {
             complaints.push(format!("out of order: {kind:?} of session {session_id}"));
@@ -280,7 +281,11 @@ mod tests {
     fn a_missing_row_is_noticed() {
         assert_eq!(after(|_, stored| drop(stored.rows.remove(2))), ["lost"]);
         assert_eq!(after(|_, stored| drop(stored.rows.remove(7))), ["lost"], "an event");
-        assert_eq!(after(|_, stored| drop(stored.rows.remove(5))), ["lost", "session"], "a move, and the version tells");
+        assert_eq!(
+            after(|_, stored| drop(stored.rows.remove(5))),
+            ["lost", "session"],
+            "a move, and the version tells"
+        );
     }
 
     #[test]
