@@ -76,7 +76,7 @@ impl fmt::Display for Sees {
 
 /// What no answer may hold: names of hosts, programs and tables, and the database's own words.
 const SECRETS: [&str; 9] =
-    ["127.0.0.1", "localhost", "db.internal", "<html", "PGRST", "postgres", "chat_history", "PL/pgSQL", "eyJ"];
+    ["127.0.0.1", "localhost", "db.internal", "<html", "PGRST", "postgresql", "chat_history", "PL/pgSQL", "eyJ"];
 
 impl Sees {
     /// Whether this is what was seen.
@@ -226,6 +226,15 @@ pub(crate) const FAULTS: &[Fault] = &[
         "503 `upstream_unavailable` with `Retry-After`; upstream was asked 4 times",
         |scene| Box::pin(database::raises(scene, "53300", UNAVAILABLE)),
     ),
+    real(
+        "PostgreSQL shutting down (57P01)",
+        "503 `upstream_unavailable` with `Retry-After`; upstream was asked 4 times",
+        |scene| Box::pin(database::raises(scene, "57P01", UNAVAILABLE)),
+    ),
+    real("database read-only (25006)", "502 `upstream_error`; upstream was asked once", |scene| {
+        let sees = Sees::Problem { status: 502, code: "upstream_error", asked: 1 };
+        Box::pin(database::raises(scene, "25006", sees))
+    }),
     real("deadlock (40P01)", "502 `upstream_error`; upstream was asked once", |scene| {
         let sees = Sees::Problem { status: 502, code: "upstream_error", asked: 1 };
         Box::pin(database::raises(scene, "40P01", sees))
