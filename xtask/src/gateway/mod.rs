@@ -20,7 +20,10 @@ pub mod route;
 use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware, serve::ListenerExt as _};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
@@ -35,6 +38,9 @@ use in_flight::InFlight;
 /// How long requests that are under way may take when the gateway stops: above the longest a function waits for the
 /// database (`SUPABASE_TIMEOUT`), if nobody has changed it.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection to what is behind is kept while nothing is under way: less than workerd's five seconds and
+/// PostgREST's thirty. Whoever reuses one at the moment the other side closes it loses a request that cannot be repeated.
+const IDLE: Duration = Duration::from_secs(3);
 /// How long the last answers may take to reach their callers then.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -81,7 +87,10 @@ pub struct Gateway {
 impl Gateway {
     /// Serves on ports that have been taken.
     pub fn start(doors: Doors, routes: Routes, issuer: Issuer) -> Result<Self> {
-        let client = Client::builder(TokioExecutor::new()).build(Connector::new());
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(Connector::new());
         let shared = Shared { routes: Arc::new(routes), issuer: issuer.clone(), client };
         let auth = issuer::routes::router(issuer)
             .layer(middleware::from_fn_with_state(shared.clone(), api_key::require))
