@@ -207,6 +207,13 @@ pub(crate) const FAULTS: &[Fault] = &[
     injected("PGRST003: no free connection in the pool", Sees::Saved { asked: 2 }, || {
         postgrest(504, "PGRST003", "Timed out acquiring connection from connection pool.")
     }),
+    // Seen of PostgREST 12.0.2 when PostgreSQL was killed: not a client's fault, whatever the status says.
+    injected("400 with an empty code: the connection broke in mid-query", Sees::Saved { asked: 2 }, || {
+        postgrest(400, "", "")
+    }),
+    injected("the same although it was stored", Sees::Replayed { asked: 2 }, || {
+        vec![Break::AnswerAfterCommit(Canned::postgrest(400, "", ""))]
+    }),
     injected(
         "an error of PostgREST's that is none of these",
         Sees::Problem { status: 502, code: "upstream_error", asked: 1 },

@@ -50,8 +50,10 @@ async fn run(filters: &[String]) -> bool {
     let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
     let host = scene::host();
     let mut verdicts = Verdicts::new(host);
-    if is_wanted(table::CHECK) {
-        verdicts.add(table::CHECK, Instant::now(), table::check());
+    for (name, check) in [(table::CHECK, table::check as fn() -> Verdict), (table::CODES_CHECK, table::check_codes)] {
+        if is_wanted(name) {
+            verdicts.add(name, Instant::now(), check());
+        }
     }
     let wanted: Vec<_> = FAULTS.iter().filter(|fault| is_wanted(fault.name)).collect();
     if !wanted.is_empty() {
@@ -64,8 +66,8 @@ async fn run(filters: &[String]) -> bool {
             let began = Instant::now();
             let tried = verdict::caught(fault.attempt(scene.clone())).await;
             let mended = verdict::caught(scene.clone().mended()).await;
-            let held = scene.complaints().await;
-            verdicts.add(fault.name, began, Verdict::of(tried, mended, &held, scene.told()));
+            let held = verdict::caught(scene.clone().complaints()).await;
+            verdicts.add(fault.name, began, Verdict::of(tried, mended, held, scene.told()));
         }
         if let Ok(scene) = Arc::try_unwrap(scene) {
             scene.end().await;

@@ -11,7 +11,7 @@ use conformance::fault_proxy::FaultProxy;
 use conformance::ledger::{Entry, Kind, Ledger};
 use conformance::person::Person;
 use conformance::stack::Stack;
-use conformance::writer::Writer;
+use conformance::writer::{Writer, Written};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -101,7 +101,7 @@ impl Scene {
     }
 
     /// Where stored rows and the ledger differ.
-    pub(crate) async fn complaints(&self) -> Vec<String> {
+    pub(crate) async fn complaints(self: std::sync::Arc<Self>) -> Vec<String> {
         self.ledger.complaints(&self.stack.database().await).await
     }
 
@@ -137,18 +137,17 @@ impl Scene {
                 let mut all = Vec::new();
                 let mut written = 0;
                 while written < least || !over.load(Ordering::SeqCst) {
-                    let outcome = writer.write(&self.browser, &self.ledger).await;
+                    let Written { acknowledged, saw } = writer.write(&self.browser, &self.ledger).await;
                     written += 1;
-                    all.extend(outcome.saw.iter().cloned());
-                    assert!(
-                        outcome.acknowledged,
-                        "{:?} gave up writing; its last tries: {:?}",
-                        writer.kind(),
-                        &outcome.saw[outcome.saw.len().saturating_sub(3)..]
-                    );
+                    all.extend(saw.iter().cloned());
+                    if !acknowledged {
+                        // Said once the fault is over: what it has killed must come back first.
+                        let last = &saw[saw.len().saturating_sub(3)..];
+                        return (all, Some(format!("{:?} gave up writing; its last tries: {last:?}", writer.kind())));
+                    }
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                all
+                (all, None)
             }
         };
         let kinds = Kind::on(&self.stack);
@@ -159,10 +158,13 @@ impl Scene {
             over.store(true, Ordering::SeqCst);
         });
         let mut saw = BTreeMap::new();
+        let (all, gave_up): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         for one in all.into_iter().flatten() {
             *saw.entry(one).or_insert(0) += 1;
         }
         self.tell("traffic", saw.iter().map(|(saw, count)| format!("{count} × {saw:?}")).collect::<Vec<_>>());
+        let gave_up: Vec<_> = gave_up.into_iter().flatten().collect();
+        assert!(gave_up.is_empty(), "{}", gave_up.join("; "));
         saw
     }
 

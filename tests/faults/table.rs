@@ -9,6 +9,19 @@ use crate::verdict::Verdict;
 /// The check's own name among the faults.
 pub(crate) const CHECK: &str = "docs/faults.md lists exactly these faults";
 
+/// The other check's name.
+pub(crate) const CODES_CHECK: &str = "docs/operations.md has a first step for every code of the server's side";
+
+/// Every 5xx of docs/errors.md stands in the table for operators.
+pub(crate) fn check_codes() -> Verdict {
+    let page = |name| std::fs::read_to_string(repository().join("docs").join(name)).unwrap_or_default();
+    let (errors, operations) = (page("errors.md"), page("operations.md"));
+    let codes = errors.lines().filter_map(|line| line.strip_prefix("### `")?.split_once("` — 5"));
+    let missing = codes.filter(|(code, rest)| !operations.contains(&format!("| `{code}` | 5{rest} |")));
+    let complaints: Vec<String> = missing.map(|(code, _)| format!("not in docs/operations.md: {code}")).collect();
+    Verdict { complaints, told: json!({}) }
+}
+
 /// The table as the page has it. That the ledger held is a condition of every fault's passing.
 pub(crate) fn table() -> String {
     let mut table = String::from("| fault | what the caller sees | ledger |\n|---|---|---|\n");

@@ -20,15 +20,21 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// All of it: the caller's view, the stack's recovery, the ledger's complaints.
-    pub(crate) fn of(tried: Result<(), String>, mended: Result<(), String>, held: &[String], told: Value) -> Self {
+    pub(crate) fn of(
+        tried: Result<(), String>,
+        mended: Result<(), String>,
+        held: Result<Vec<String>, String>,
+        told: Value,
+    ) -> Self {
         let recovery = mended.err().map(|error| format!("afterwards: {error}"));
-        let ledger = held.iter().take(10).map(|complaint| format!("ledger: {complaint}"));
+        let ledger = held.unwrap_or_else(|error| vec![error]);
+        let ledger = ledger.iter().take(10).map(|complaint| format!("ledger: {complaint}"));
         Self { complaints: tried.err().into_iter().chain(recovery).chain(ledger).collect(), told }
     }
 }
 
 /// Runs something that may panic, as assertions do, and hands back what it said.
-pub(crate) async fn caught(task: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
+pub(crate) async fn caught<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
     tokio::spawn(task).await.map_err(|_| std::mem::take(&mut *PANICS.lock().unwrap()).join("\n"))
 }
 

@@ -37,6 +37,8 @@ impl ProcessGroup {
     /// whose processes lead groups of their own.
     pub async fn kill_tree(&self) {
         let Some(leader) = self.leader else { return };
+        // Held still while it is looked at: PostgreSQL may be starting another process just now.
+        self.signal_leader(Signal::STOP);
         let tree = pids::descendants(leader.as_raw_nonzero().get().unsigned_abs());
         // The leader first: it is not to see its own die, and to tidy up after them.
         self.signal(Signal::KILL);
