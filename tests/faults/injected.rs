@@ -1,7 +1,7 @@
 //! Faults of the connection and of what is in between, made by the proxy.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conformance::fault_proxy::{Canned, Fault as Break, FaultProxy};
 use conformance::isolated::Isolated;
@@ -45,8 +45,10 @@ async fn insist_through(scene: &Scene, breaks: &[Break]) {
     scene.traffic(2, until_over(&scene.proxy)).await;
 }
 
+/// Until the script has been used up; not for ever, because everybody may have given up before that.
 async fn until_over(proxy: &FaultProxy) {
-    while proxy.ahead() > 0 {
+    let began = Instant::now();
+    while proxy.ahead() > 0 && began.elapsed() < Duration::from_secs(30) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -85,8 +85,12 @@ impl Service {
 
     /// The same where whoever owns it still needs it.
     pub(super) async fn kill_all(&self) {
-        self.group.kill_tree().await;
-        let _ = timeout(PATIENCE, self.ended.clone().wait_for(Option::is_some)).await;
+        let mut ended = self.ended.clone();
+        let gone = async {
+            self.group.kill_tree().await;
+            ended.wait_for(Option::is_some).await.is_ok()
+        };
+        let _ = timeout(PATIENCE, gone).await;
     }
 
     /// Asks it to stop, and waits. (SIGINT is PostgreSQL's "fast" shutdown; the others simply stop.)
