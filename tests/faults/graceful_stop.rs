@@ -31,19 +31,31 @@ const SLOW: &str = "
     create trigger faults_slow before insert on public.chat_history
       for each row execute function public.faults_slow();";
 
+/// `cargo xtask dev`. Dropped before it has ended by itself, it is killed with everything it started.
+struct Dev(Child);
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let Some(leader) = self.0.id() else { return };
+        for pid in pids::descendants(leader) {
+            let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
+        }
+    }
+}
+
 /// Starts one, sends requests, and the signal once they all wait in the database.
 pub(crate) async fn finishes_what_is_under_way(scene: Arc<Scene>) {
     // In a folder of its own: a developer's stack may be running in the usual one.
     let scratch = Scratch::new("graceful").await;
     let folder = scratch.folder().join("state");
     let free = ports::free(2).expect("free ports");
-    let mut dev = start(&scene.stack.host, &folder, &free).await;
-    let stack = until_ready(&mut dev, &folder.join("stack.json")).await;
+    let mut dev = Dev(start(&scene.stack.host, &folder, &free).await);
+    let stack = until_ready(&mut dev.0, &folder.join("stack.json")).await;
     let database = stack.database().await;
     database.batch_execute(SLOW).await.unwrap();
     let person = Person::new(&stack).await;
 
-    let leader = dev.id().expect("a process that runs");
+    let leader = dev.0.id().expect("a process that runs");
     let started = pids::descendants(leader);
     assert!(started.len() >= 3, "PostgreSQL, PostgREST and the functions: {started:?}");
     let requests: Vec<_> = (0..REQUESTS)
@@ -62,7 +74,7 @@ pub(crate) async fn finishes_what_is_under_way(scene: Arc<Scene>) {
         let answer = request.unwrap_or_else(|error| panic!("an answer was lost: {error}"));
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
-    let ended = tokio::time::timeout(ENDED, dev.wait()).await.expect("it ends").unwrap();
+    let ended = tokio::time::timeout(ENDED, dev.0.wait()).await.expect("it ends").unwrap();
     assert!(ended.success(), "cargo xtask dev ended with {ended}");
     let left: Vec<_> = started.into_iter().filter(|pid| pids::runs(*pid)).collect();
     assert!(left.is_empty(), "still running: {left:?}");
