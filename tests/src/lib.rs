@@ -12,14 +12,17 @@
 
 pub mod assertions;
 pub mod attack;
+pub mod browser;
 pub mod capture;
 pub mod catalogue;
 pub mod client;
 pub mod edge_runtime;
 pub mod event;
+pub mod fault_proxy;
 pub mod forgery;
 pub mod isolated;
 pub mod key_server;
+pub mod ledger;
 pub mod lost_answer;
 pub mod machine;
 pub mod person;
@@ -30,3 +33,4 @@ pub mod stack;
 pub mod starved;
 pub mod supabase_api;
 pub mod visitor;
+pub mod writer;

@@ -29,8 +29,12 @@ impl Stack {
     pub fn running() -> Self {
         let path = std::env::var("SELVEDGE_STACK")
             .expect("SELVEDGE_STACK must name a running stack's stack.json: `cargo xtask test` sets it");
-        let path = if Path::new(&path).is_absolute() { PathBuf::from(path) } else { repository().join(path) };
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::described(&if Path::new(&path).is_absolute() { PathBuf::from(path) } else { repository().join(path) })
+    }
+
+    /// The stack a `stack.json` describes.
+    pub fn described(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let json: Value = serde_json::from_str(&text).unwrap();
         let member = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("stack.json has no {name}")).to_owned();
         Self {
@@ -46,6 +50,11 @@ impl Stack {
     /// URL of a function.
     pub fn function(&self, name: &str) -> &str {
         self.functions[name].as_str().unwrap_or_else(|| panic!("the stack has no function {name}"))
+    }
+
+    /// Whether it has a function of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.functions[name].is_string()
     }
 
     /// The key the stack's issuer signs with.

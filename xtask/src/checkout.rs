@@ -49,9 +49,9 @@ impl Checkout {
         &self.root
     }
 
-    /// What the local stack keeps between runs.
+    /// What the local stack keeps between runs: `.selvedge`, or the folder `SELVEDGE_STATE` names.
     pub fn state(&self) -> PathBuf {
-        self.path(".selvedge")
+        std::env::var_os("SELVEDGE_STATE").map_or_else(|| self.path(".selvedge"), |folder| self.path(folder))
     }
 
     /// Every function, by name.

@@ -22,13 +22,15 @@ cargo xtask dev [--host workers|supabase] [--ephemeral] [--api-port N] [--db-por
     the chosen host (default: workers) and a gateway laid out as Supabase's API. --ephemeral starts with an empty
     database and leaves nothing behind.
       SELVEDGE_API_PORT, SELVEDGE_DB_PORT   the ports (defaults 54321 and 54322)
+      SELVEDGE_STATE                        the folder for keys, logs and data (default .selvedge)
       SELVEDGE_DB_URL                       use a PostgreSQL that is already there (its superuser)
       POSTGREST_BIN                         use another PostgREST
       ALLOWED_ORIGINS, LOG_LEVEL, MESSAGE_MAX_CHARS, SUPABASE_TIMEOUT, SUPABASE_MAX_RETRIES, ...   go to the functions
 
 cargo xtask test [--host workers|supabase] [--only STEP]...
     Everything CI checks; the last line is `N passed, N failed`. Steps:
-    fmt, clippy, unit, wasm, glue, build, deploy, migrations, advisors, conformance
+    fmt, clippy, unit, wasm, glue, build, deploy, migrations, advisors, conformance, faults
+      SELVEDGE_LOAD_SECONDS   how long faults lets 100 callers call at once (default 60)
 
 cargo xtask build [workers|supabase] [FUNCTION...]
     Release wasm and glue, with sizes against their budgets.

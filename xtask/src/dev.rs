@@ -39,7 +39,8 @@ pub async fn run(checkout: &Checkout, options: DevOptions) -> Result<ExitCode> {
 
     let DevOptions { host, ephemeral, api_port, db_port } = options;
     let db_url = std::env::var("SELVEDGE_DB_URL").ok();
-    let options = StackOptions { host, api_port, db_port, ephemeral, folder: checkout.state(), db_url };
+    let options =
+        StackOptions { host, api_port, db_port, ephemeral, durable: !ephemeral, folder: checkout.state(), db_url };
     Platform::this()?;
     let mut stack = Stack::reserve(checkout, options).await?;
 

@@ -36,7 +36,8 @@ pub async fn with<T>(
     let folder = checkout.state().join(format!("test-postgres-{}-{}", line.major(), Uuid::new_v4().simple()));
     let home = Home::open(folder).await?;
     let port = ports::free(1)?.into_iter().next().unwrap_or_default();
-    let postgres = Postgres::start(&home, &toolbox, PostgresOptions { line, port, ephemeral: true }).await?;
+    let postgres =
+        Postgres::start(&home, &toolbox, PostgresOptions { line, port, ephemeral: true, durable: false }).await?;
     let outcome = async {
         postgres.until_ready().await?;
         let url = postgres::url(port);

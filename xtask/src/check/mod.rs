@@ -5,6 +5,7 @@ pub mod capture;
 pub mod cargo_tools;
 pub mod conformance;
 pub mod deploy;
+pub mod faults;
 pub mod fresh_database;
 pub mod leftovers;
 pub mod migrations;
@@ -28,8 +29,8 @@ use crate::{
 use report::{Outcome, Report};
 
 /// The steps, in the order they run.
-pub const STEPS: [&str; 10] =
-    ["fmt", "clippy", "unit", "wasm", "build", "glue", "deploy", "migrations", "advisors", "conformance"];
+pub const STEPS: [&str; 11] =
+    ["fmt", "clippy", "unit", "wasm", "build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"];
 
 /// What `cargo xtask test` was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +75,11 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     if wanted("wasm") {
         wasm::tests(checkout, report).await?;
     }
-    if ["build", "glue", "deploy", "migrations", "advisors", "conformance"].into_iter().any(wanted) {
+    if ["build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"].into_iter().any(wanted) {
         npm::ensure(checkout).await?;
     }
     // The steps after it use what it builds, so it runs even when it is not asked for; then it is not counted.
-    if ["build", "glue", "deploy", "conformance"].into_iter().any(wanted) {
+    if ["build", "glue", "deploy", "conformance", "faults"].into_iter().any(wanted) {
         for host in &options.hosts {
             let built = build_for(checkout, *host, report.progress());
             if wanted("build") {
@@ -106,6 +107,11 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
         npm::ensure_browser(checkout).await?;
         for host in &options.hosts {
             conformance::check(checkout, *host, report).await;
+        }
+    }
+    if wanted("faults") {
+        for host in &options.hosts {
+            report.step(&format!("faults, {host}"), faults::check(checkout, *host)).await;
         }
     }
     Ok(())

@@ -20,6 +20,8 @@ pub async fn format(checkout: &Checkout) -> Result<Outcome> {
 /// Lints: all code for this machine, then what becomes wasm, as each host compiles it.
 pub async fn lint(checkout: &Checkout, hosts: &[Host], report: &mut Report) -> Result<()> {
     report.step("clippy, native", clippy(checkout, &["--workspace", "--all-targets"])).await;
+    // Not among "all targets", because a plain `cargo test` does not run it.
+    report.step("clippy, faults", clippy(checkout, &["-p", "conformance", "--test", "faults"])).await;
     report.step("clippy, wasm, shared", clippy(checkout, &["-p", "shared", "--tests", "--target", WASM])).await;
     let functions = checkout.functions()?;
     for host in hosts {

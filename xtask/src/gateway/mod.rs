@@ -12,16 +12,20 @@ pub mod connector;
 pub mod cors;
 pub mod drain;
 pub mod headers;
+pub mod in_flight;
 pub mod overhear;
 pub mod proxy;
 pub mod reply;
 pub mod route;
 
-use std::{collections::BTreeMap, net::TcpListener, sync::Arc};
+use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware, serve::ListenerExt as _};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio::task::JoinHandle;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     error::{Context as _, Result},
@@ -30,6 +34,16 @@ use crate::{
 };
 use capture::Capture;
 use connector::Connector;
+use in_flight::InFlight;
+
+/// How long requests that are under way may take when the gateway stops: above the longest a function waits for the
+/// database (`SUPABASE_TIMEOUT`), if nobody has changed it.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection to what is behind is kept while nothing is under way: less than workerd's five seconds and
+/// PostgREST's thirty. Whoever reuses one at the moment the other side closes it loses a request that cannot be repeated.
+const IDLE: Duration = Duration::from_secs(3);
+/// How long the last answers may take to reach their callers then.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Who is where.
 #[derive(Debug, Clone)]
@@ -67,17 +81,26 @@ pub struct Doors {
 #[derive(Debug)]
 pub struct Gateway {
     serving: Vec<JoinHandle<std::io::Result<()>>>,
+    in_flight: InFlight,
+    close: watch::Sender<bool>,
 }
 
 impl Gateway {
     /// Serves on ports that have been taken.
     pub fn start(doors: Doors, routes: Routes, issuer: Issuer) -> Result<Self> {
-        let client = Client::builder(TokioExecutor::new()).build(Connector::new());
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(Connector::new());
         let shared = Shared { routes: Arc::new(routes), issuer: issuer.clone(), client };
         let auth = issuer::routes::router(issuer)
             .layer(middleware::from_fn_with_state(shared.clone(), api_key::require))
             .layer(middleware::from_fn(cors::allow_any_origin));
+        let in_flight = InFlight::none();
         let app = Router::new().nest("/auth/v1", auth).fallback(proxy::forward).with_state(shared);
+        let app = app.layer(middleware::from_fn_with_state(in_flight.clone(), in_flight::count));
+        let (close, closing) = watch::channel(false);
+        let serve = |listener, app| serve(listener, app, closing.clone());
         let Doors { clients, functions } = doors;
         let serving = match functions {
             None => vec![serve(clients, app)?],
@@ -87,12 +110,17 @@ impl Gateway {
                 vec![serve(clients, app.clone().layer(asked))?, serve(functions, app.layer(sent))?]
             }
         };
-        Ok(Self { serving })
+        Ok(Self { serving, in_flight, close })
     }
 
-    /// Stops serving, at once.
-    pub fn stop(self) {
-        drop(self);
+    /// Takes no more requests for functions, waits until those it has are answered, and stops serving.
+    pub async fn stop(mut self) {
+        let _ = timeout(PATIENCE, self.in_flight.finish()).await;
+        // Only now: a function that is still at work reaches the database through here.
+        let _ = self.close.send(true);
+        for door in &mut self.serving {
+            let _ = timeout(CLOSING, door).await;
+        }
     }
 }
 
@@ -104,12 +132,19 @@ impl Drop for Gateway {
     }
 }
 
-fn serve(listener: TcpListener, app: Router) -> Result<JoinHandle<std::io::Result<()>>> {
+fn serve(
+    listener: TcpListener,
+    app: Router,
+    mut closing: watch::Receiver<bool>,
+) -> Result<JoinHandle<std::io::Result<()>>> {
     let unusable = || "The gateway's port cannot be used".into();
     listener.set_nonblocking(true).context(unusable)?;
     let listener = tokio::net::TcpListener::from_std(listener)
         .context(unusable)?
         // Answers go out as they come; waiting to fill a packet would add 40 ms to some of them.
         .tap_io(|stream| drop(stream.set_nodelay(true)));
-    Ok(tokio::spawn(async move { axum::serve(listener, app).await }))
+    let closed = async move {
+        let _ = closing.wait_for(|close| *close).await;
+    };
+    Ok(tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(closed).await }))
 }

@@ -15,8 +15,7 @@ use crate::{
 pub struct Postgres {
     service: Service,
     place: PostgresHome,
-    ephemeral: bool,
-    port: u16,
+    options: PostgresOptions,
 }
 
 /// How to run it.
@@ -28,6 +27,8 @@ pub struct PostgresOptions {
     pub port: u16,
     /// Whether its data goes with it.
     pub ephemeral: bool,
+    /// Whether a commit is on disk before it is told. Only data that goes anyway may do without.
+    pub durable: bool,
 }
 
 /// The URL of a local one, as its superuser, who needs no password on loopback.
@@ -38,7 +39,7 @@ pub fn url(port: u16) -> String {
 impl Postgres {
     /// Starts it, making the database first where there is none. It is not ready yet.
     pub async fn start(home: &Home, toolbox: &Toolbox, options: PostgresOptions) -> Result<Self> {
-        let PostgresOptions { line, port, ephemeral } = options;
+        let PostgresOptions { line, ephemeral, .. } = options;
         let name = if ephemeral { "postgres-ephemeral" } else { "postgres" };
         let place = PostgresHome::prepare(home, toolbox.postgres(line)?, name).await?;
         if ephemeral {
@@ -49,13 +50,13 @@ impl Postgres {
         } else {
             init(&place, line).await?;
         }
-        let service = Service::start(home, "postgres", command(&place, port, ephemeral))?;
-        Ok(Self { service, place, ephemeral, port })
+        let service = Service::start(home, "postgres", command(&place, options))?;
+        Ok(Self { service, place, options })
     }
 
     /// Waits until it takes connections.
     pub async fn until_ready(&self) -> Result<()> {
-        let url = url(self.port);
+        let url = url(self.options.port);
         self.service.until_ready(Duration::from_secs(30), database::until_connected(&url)).await
     }
 
@@ -69,16 +70,27 @@ impl Postgres {
         &self.place
     }
 
+    /// Kills all its processes at once.
+    pub async fn kill(&self) {
+        self.service.kill_all().await;
+    }
+
+    /// Starts it on the data it has, after a kill.
+    pub async fn restart(&mut self, home: &Home) -> Result<()> {
+        self.service = Service::start(home, "postgres", command(&self.place, self.options))?;
+        self.until_ready().await
+    }
+
     /// Stops it cleanly.
     pub async fn stop(self) {
         self.service.stop().await;
-        if self.ephemeral {
+        if self.options.ephemeral {
             self.place.remove_data();
         }
     }
 }
 
-fn command(place: &PostgresHome, port: u16, ephemeral: bool) -> Command {
+fn command(place: &PostgresHome, options: PostgresOptions) -> Command {
     let mut settings = vec![
         "listen_addresses=127.0.0.1",
         // No socket file: its path may not be longer than some 100 characters, and nobody needs it.
@@ -88,11 +100,11 @@ fn command(place: &PostgresHome, port: u16, ephemeral: bool) -> Command {
         "timezone=UTC",
         "log_line_prefix=%m [%p] %u ",
     ];
-    if ephemeral {
+    if options.ephemeral && !options.durable {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
     }
     let mut command = Command::new(place.programs.join("bin/postgres"));
-    command.arg("-D").arg(&place.data).args(["-p", &port.to_string()]);
+    command.arg("-D").arg(&place.data).args(["-p", &options.port.to_string()]);
     command.args(settings.iter().flat_map(|setting| ["-c", setting]));
     // Not in the checkout: whoever PostgreSQL runs as need not be able to enter it.
     command.current_dir("/");

@@ -1,6 +1,10 @@
 //! A process and whatever it started, stopped together.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::pids;
 
 /// The group led by a process we started with `process_group(0)`. Dropped before [`Self::finished`], it is killed.
 #[derive(Debug)]
@@ -26,6 +30,23 @@ impl ProcessGroup {
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.leader {
             let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    /// Kills the leader and all its descendants, and waits until they are gone. A group is not enough for PostgreSQL,
+    /// whose processes lead groups of their own.
+    pub async fn kill_tree(&self) {
+        let Some(leader) = self.leader else { return };
+        // Held still while it is looked at: PostgreSQL may be starting another process just now.
+        self.signal_leader(Signal::STOP);
+        let tree = pids::descendants(leader.as_raw_nonzero().get().unsigned_abs());
+        // The leader first: it is not to see its own die, and to tidy up after them.
+        self.signal(Signal::KILL);
+        for pid in tree.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        while tree.iter().any(|pid| pids::runs(*pid)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

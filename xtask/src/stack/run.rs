@@ -36,6 +36,8 @@ pub struct StackOptions {
     pub db_port: u16,
     /// Whether the data goes with it.
     pub ephemeral: bool,
+    /// Whether what PostgreSQL has committed outlives its being killed. Only data that goes with the stack may do without.
+    pub durable: bool,
     /// The folder for keys, logs and stack.json.
     pub folder: PathBuf,
     /// An existing PostgreSQL, instead of one of our own.
@@ -47,7 +49,7 @@ impl StackOptions {
     pub fn ephemeral(checkout: &Checkout, host: Host) -> Self {
         let name = format!("test-{host}-{}", uuid::Uuid::new_v4().simple());
         let folder = checkout.state().join(name);
-        Self { host, api_port: 0, db_port: 0, ephemeral: true, folder, db_url: None }
+        Self { host, api_port: 0, db_port: 0, ephemeral: true, durable: false, folder, db_url: None }
     }
 }
 
@@ -68,13 +70,16 @@ pub struct Stack {
     functions: Vec<Service>,
     gateway: Option<Gateway>,
     recorder: Option<Recorder>,
+    /// Where the functions reach the stack, if not at the gateway's own URL.
+    door: Option<String>,
+    /// Variables of the functions that a test has chosen.
+    chosen: BTreeMap<String, String>,
 }
 
 /// A door of the gateway for the functions alone, and the record kept there.
 #[derive(Debug)]
 struct Recorder {
     listener: Option<TcpListener>,
-    url: String,
     capture: Capture,
 }
 
@@ -92,7 +97,7 @@ impl Stack {
         let functions = checkout.functions()?;
         let mut free = ports::free(functions.len() + 2)?.into_iter();
         let mut next = || free.next().unwrap_or_default();
-        let rest = PostgrestOptions { db_url: String::new(), port: next(), admin_port: next() };
+        let rest = PostgrestOptions::new(next(), next());
         let function_ports: BTreeMap<_, _> = functions.into_iter().map(|function| (function.name, next())).collect();
         let description = Description {
             publishable_key: home.publishable_key()?,
@@ -119,6 +124,8 @@ impl Stack {
             functions: Vec::new(),
             gateway: None,
             recorder: None,
+            door: None,
+            chosen: BTreeMap::new(),
         })
     }
 
@@ -126,11 +133,22 @@ impl Stack {
     /// before the start.
     pub fn record(&mut self) -> Result<PathBuf> {
         let listener = ports::take(0, "the gateway's recorder", "try again")?;
-        let url = format!("http://127.0.0.1:{}", ports::of(&listener)?);
+        self.put_functions_behind(format!("http://127.0.0.1:{}", ports::of(&listener)?));
         let capture = Capture::create(self.home.folder().join("capture.jsonl"))?;
         let path = capture.path().to_owned();
-        self.recorder = Some(Recorder { listener: Some(listener), url, capture });
+        self.recorder = Some(Recorder { listener: Some(listener), capture });
         Ok(path)
+    }
+
+    /// Has the functions reach the stack at another URL than the gateway's: that of a proxy, which stands between. To
+    /// be asked for before they start. Tokens are still issued at the gateway's.
+    pub fn put_functions_behind(&mut self, url: String) {
+        self.door = Some(url);
+    }
+
+    /// Gives the functions a variable, whatever the environment says. Takes effect when they next start.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.chosen.insert(name.to_owned(), value.to_owned());
     }
 
     /// Starts a whole stack of functions that have been built.
@@ -158,8 +176,8 @@ impl Stack {
     pub async fn start_data(&mut self, progress: Progress) -> Result<()> {
         let toolbox = Toolbox::new(&self.checkout)?;
         if self.options.db_url.is_none() {
-            let options =
-                PostgresOptions { line: PostgresLine::V17, port: self.db_port, ephemeral: self.options.ephemeral };
+            let StackOptions { ephemeral, durable, .. } = self.options;
+            let options = PostgresOptions { line: PostgresLine::V17, port: self.db_port, ephemeral, durable };
             let postgres = Postgres::start(&self.home, &toolbox, options).await?;
             let postgres = self.postgres.insert(postgres);
             postgres.until_ready().await?;
@@ -199,20 +217,25 @@ impl Stack {
 
     /// Starts the functions, and says where everything is.
     pub async fn start_functions(&mut self, progress: Progress) -> Result<()> {
+        self.run_functions().await?;
+        progress.say(format!("the functions answer on {}", self.options.host));
+        self.description.write(&self.home.description())
+    }
+
+    async fn run_functions(&mut self) -> Result<()> {
         let toolbox = Toolbox::new(&self.checkout)?;
         let Description { api_url, publishable_key, .. } = &self.description;
-        let env = |name: &str| std::env::var(name).ok();
-        let variables = match &self.recorder {
+        let env = |name: &str| self.chosen.get(name).cloned().or_else(|| std::env::var(name).ok());
+        let variables = match &self.door {
             None => function_env::variables(api_url, publishable_key, &env),
-            Some(own) => function_env::variables_behind(&own.url, api_url, publishable_key, &env),
+            Some(door) => function_env::variables_behind(door, api_url, publishable_key, &env),
         };
         let (home, checkout, ports) = (&self.home, &self.checkout, &self.function_ports);
         self.functions = match self.options.host {
             Host::Workers => vec![workerd::start(home, checkout, &toolbox, ports, &variables).await?],
             Host::Supabase => deno::start(home, checkout, &toolbox, ports, &variables).await?,
         };
-        progress.say(format!("the functions answer on {}", self.options.host));
-        self.description.write(&self.home.description())
+        Ok(())
     }
 
     /// Where everything is.
@@ -250,6 +273,46 @@ impl Stack {
         Ok(())
     }
 
+    /// Changes how PostgREST is to run, from its next start on.
+    pub fn postgrest_options(&mut self) -> &mut PostgrestOptions {
+        &mut self.rest
+    }
+
+    /// Kills PostgREST, which gets no chance to finish anything.
+    pub async fn kill_postgrest(&mut self) {
+        if let Some(service) = self.postgrest.take() {
+            service.kill().await;
+        }
+    }
+
+    /// Kills PostgreSQL with all its processes, as a machine that loses power does. Its data stay as they lie.
+    pub async fn kill_postgres(&mut self) {
+        if let Some(postgres) = &self.postgres {
+            postgres.kill().await;
+        }
+    }
+
+    /// Brings PostgreSQL back on its data, after a kill.
+    pub async fn restart_postgres(&mut self) -> Result<()> {
+        match &mut self.postgres {
+            Some(postgres) => postgres.restart(&self.home).await,
+            None => Err(Error::new("this stack has no PostgreSQL of its own")),
+        }
+    }
+
+    /// Kills what the functions run in, with whatever they are doing.
+    pub async fn kill_functions(&mut self) {
+        for service in self.functions.drain(..) {
+            service.kill().await;
+        }
+    }
+
+    /// Brings the functions back, on the same ports: fresh isolates, which remember nothing.
+    pub async fn restart_functions(&mut self) -> Result<()> {
+        self.kill_functions().await;
+        self.run_functions().await
+    }
+
     /// Resolves when a part that should run does not, and says which.
     pub async fn broken(&self) -> Error {
         let services = self.functions.iter().chain(&self.postgrest).chain(self.postgres.iter().map(Postgres::service));
@@ -265,11 +328,11 @@ impl Stack {
         .await
     }
 
-    /// Stops what has been started, front to back.
+    /// Stops what has been started, front to back, once the requests that are under way have been answered.
     pub async fn stop(mut self) {
         let _ = std::fs::remove_file(self.home.description());
         if let Some(gateway) = self.gateway.take() {
-            gateway.stop();
+            gateway.stop().await;
         }
         for service in self.functions.drain(..) {
             service.stop().await;

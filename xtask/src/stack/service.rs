@@ -78,6 +78,21 @@ impl Service {
         }
     }
 
+    /// Kills it with everything it started, and waits until all of that is gone.
+    pub async fn kill(self) {
+        self.kill_all().await;
+    }
+
+    /// The same where whoever owns it still needs it.
+    pub(super) async fn kill_all(&self) {
+        let mut ended = self.ended.clone();
+        let gone = async {
+            self.group.kill_tree().await;
+            ended.wait_for(Option::is_some).await.is_ok()
+        };
+        let _ = timeout(PATIENCE, gone).await;
+    }
+
     /// Asks it to stop, and waits. (SIGINT is PostgreSQL's "fast" shutdown; the others simply stop.)
     pub async fn stop(mut self) {
         self.group.signal_leader(Signal::INT);

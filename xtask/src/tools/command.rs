@@ -91,10 +91,20 @@ impl Tool {
 
     /// Runs to the end and keeps what it says. A tool that cannot be started is an error; one that fails is not.
     pub async fn run(mut self) -> Result<Said> {
+        self.command.stderr(Stdio::piped());
+        self.run_to_the_end().await
+    }
+
+    /// The same for a tool that tells its progress on standard error: that is shown as it comes, and not kept.
+    pub async fn run_showing_progress(mut self) -> Result<Said> {
+        self.command.stderr(Stdio::inherit());
+        self.run_to_the_end().await
+    }
+
+    async fn run_to_the_end(mut self) -> Result<Said> {
         let child = self
             .command
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| Error::new(format!("{} did not start: {error}", self.name)))?;
         let group = ProcessGroup::of(child.id());
