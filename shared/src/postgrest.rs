@@ -98,10 +98,11 @@ pub(crate) async fn call<H: Host>(
         };
         let now = host.now_ms();
         breaker.failed(now);
-        let pause = after.map_or_else(|| backoff(host, retries.get()), |seconds| seconds.saturating_mul(1000));
+        // PostgREST says `Retry-After: 0` of what it is mending already; that is no reason to hurry.
+        let pause = after.unwrap_or(0).saturating_mul(1000).max(backoff(host, retries.get()));
         if retries.get() >= config.max_retries || now.saturating_add(pause) >= deadline {
             return Err(match after {
-                Some(seconds) => failure.retry_after(seconds),
+                Some(seconds) => failure.retry_after(seconds.max(1)),
                 None => failure,
             });
         }
@@ -291,6 +292,7 @@ mod tests {
     fn retry_after_is_respected_and_told_when_it_is_past_the_deadline() {
         let (outcome, host) = called(&[Ok((503, Some(2), "")), Ok((200, None, ""))], &Breaker::default());
         assert_eq!((outcome.as_str(), host.slept.borrow().as_slice()), ("200", &[2000][..]));
+        assert_eq!(called(&[Ok((503, Some(0), "")); 9], &Breaker::default()).0, "upstream_unavailable 1");
         let (outcome, host) = called(&[Ok((503, Some(10), "")), Ok((200, None, ""))], &Breaker::default());
         assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_unavailable 10", 1));
     }

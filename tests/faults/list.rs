@@ -181,7 +181,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     injected(
         "503 with a Retry-After past the deadline",
         Sees::Problem { status: 503, code: "upstream_unavailable", asked: 1 },
-        || vec![Break::Answer(Canned::page(503).retry_after("60"))],
+        || vec![Break::Answer(Canned::page(503).retry_after("3"))],
     ),
     injected("a storm of 502", UNAVAILABLE, || vec![page(502); 4]),
     injected("a storm of 503", UNAVAILABLE, || vec![page(503); 4]),
