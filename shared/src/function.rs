@@ -6,7 +6,7 @@
 
 use crate::auth::{self, Authenticator, Caller};
 use crate::breaker::Breaker;
-use crate::code;
+use crate::code::{self, Code};
 use crate::config::{Config, Level, Variables};
 use crate::cors::AllowedOrigins;
 use crate::form::{Field, Form};
@@ -84,6 +84,7 @@ pub struct Call {
     function: &'static str,
     arguments: String,
     token: Option<String>,
+    done: Option<&'static Code>,
     answer: Answer,
 }
 
@@ -107,7 +108,17 @@ impl Step {
         arguments: String,
         answer: impl FnOnce(Result<Vec<u8>, Problem>) -> Result<Response, Problem> + 'static,
     ) -> Self {
-        Self::Call(Call { function, arguments, token, answer: Box::new(answer) })
+        Self::Call(Call { function, arguments, token, done: None, answer: Box::new(answer) })
+    }
+
+    /// The same step, for whose call a problem of this kind means, when it comes from a retry, that an earlier try has
+    /// done it all: what is to be deleted is gone. The answer is then made from nothing.
+    #[must_use]
+    pub fn done_if_retried(mut self, code: &'static Code) -> Self {
+        if let Self::Call(call) = &mut self {
+            call.done = Some(code);
+        }
+        self
     }
 
     /// Calls `function`, whose answer is the response's body as it is.
@@ -223,7 +234,7 @@ impl<H: Host, F: Function> Edge<H, F> {
         push_number(&mut timing, total_ms);
         response.add("server-timing", timing);
         let line = Line {
-            ts: &self.host.timestamp(now_ms),
+            ts: &self.host.timestamp(started_ms),
             function: F::NAME,
             request_id,
             method: &request.method,
@@ -304,7 +315,10 @@ impl<H: Host, F: Function> Edge<H, F> {
         record.db_ms.set(self.host.now_ms().saturating_sub(started_ms));
         (call.answer)(found.and_then(|answer| match answer.status {
             200 => Ok(answer.body),
-            _ => Err(postgrest::problem(&answer, F::RAISED)),
+            _ => match postgrest::problem(&answer, F::RAISED) {
+                problem if record.retries.get() > 0 && call.done == Some(problem.code) => Ok(Vec::new()),
+                problem => Err(problem),
+            },
         }))
     }
 

@@ -5,9 +5,9 @@ use shared::function::{Exchange, Step, unexpected};
 use shared::http::Response;
 use shared::problem::Problem;
 
-use crate::Settings;
 use crate::cursor::{self, NOT_A_CURSOR};
 use crate::history::MAX_LIMIT;
+use crate::{SESSION_NOT_FOUND, Settings};
 
 static PAGE: &[Field] = &[
     Field::optional("limit", Kind::Within(MAX_LIMIT)),
@@ -41,7 +41,8 @@ pub(crate) fn read(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
 /// `DELETE /sessions/{id}`: everything of it goes, statistics stay.
 pub(crate) fn delete(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
     let arguments = named(exchange, exchange.query(&[])).arguments()?;
-    Ok(Step::call("delete_session", arguments, |found| found.map(|_| Response::empty(204))))
+    let step = Step::call("delete_session", arguments, |found| found.map(|_| Response::empty(204)));
+    Ok(step.done_if_retried(&SESSION_NOT_FOUND))
 }
 
 /// A form with the session the path names added.

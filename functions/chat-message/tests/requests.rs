@@ -4,6 +4,7 @@
 use chat_message::ChatMessage;
 use shared::fake::{FakeHost, Sent, answer};
 use shared::function::Edge;
+use shared::host::FetchError;
 use shared::http::{BodyError, Request, Response};
 
 const SESSION: &str = "018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e";
@@ -374,4 +375,18 @@ fn a_deep_look_asks_the_database_once_in_ten_seconds() {
     assert!(!body.contains("supabase.co"), "{body}");
     let wrong = answer(&edge, &request("GET", "/health?deep=2", ""));
     assert_eq!(wrong.status, 422);
+}
+
+#[test]
+fn a_session_that_a_lost_try_has_deleted_is_deleted() {
+    let gone = r#"{"code":"PT404","message":"session_not_found"}"#;
+    let deleted = |lost_first: bool| {
+        let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
+        if lost_first {
+            edge.host().answers.borrow_mut().push_back(Err(FetchError::Unreachable));
+        }
+        edge.host().answer(404, gone);
+        answer(&edge, &request("DELETE", &format!("/sessions/{SESSION}"), "")).status
+    };
+    assert_eq!((deleted(true), deleted(false)), (204, 404));
 }
