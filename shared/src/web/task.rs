@@ -22,30 +22,44 @@ extern "C" {
     pub(super) fn sleep(milliseconds: u32) -> Promise;
 }
 
+/// A future that has not been heard of for so long, in milliseconds, is given up. Where a caller goes away, workerd ends
+/// the request without a word: the promise its future waits for is never kept. No request lives half as long.
+const GIVEN_UP_MS: f64 = 15.0 * 60.0 * 1000.0;
+
 /// A future, and what to answer should it trap.
 struct Task {
+    id: u32,
+    began_ms: f64,
     future: Option<Pin<Box<dyn Future<Output = JsValue>>>>,
     rescue: Option<Box<dyn FnOnce() -> JsValue>>,
 }
 
+/// Every future that has not ended.
+struct Tasks {
+    next_id: u32,
+    all: Vec<Task>,
+}
+
 thread_local! {
-    /// Every future that has not ended. None is borrowed while it runs: it may trap.
-    static TASKS: RefCell<Vec<Option<Task>>> = const { RefCell::new(Vec::new()) };
+    /// It is never borrowed while a future runs: that one may trap.
+    static TASKS: RefCell<Tasks> = const { RefCell::new(Tasks { next_id: 0, all: Vec::new() }) };
 }
 
 /// Runs a future. Should it trap, the promise is kept with what `rescue` makes.
 pub fn run(future: impl Future<Output = JsValue> + 'static, rescue: impl FnOnce() -> JsValue + 'static) -> Promise {
-    let task = Task { future: Some(Box::pin(future)), rescue: Some(Box::new(rescue)) };
-    let place = TASKS.with_borrow_mut(|tasks| {
-        let free = tasks.iter().position(Option::is_none);
-        let place = free.unwrap_or(tasks.len());
-        match tasks.get_mut(place) {
-            Some(free) => *free = Some(task),
-            None => tasks.push(Some(task)),
-        }
-        place
+    let began_ms = js_sys::Date::now();
+    let (future, rescue) = (Some(Box::pin(future) as Pin<Box<_>>), Some(Box::new(rescue) as Box<_>));
+    let (id, given_up) = TASKS.with_borrow_mut(|tasks| {
+        let id = tasks.next_id;
+        tasks.next_id = id.wrapping_add(1);
+        tasks.all.push(Task { id, began_ms, future, rescue });
+        // The first is the oldest. One for each that begins is enough: no more are given up than begin.
+        let is_old = tasks.all.first().is_some_and(|oldest| began_ms - oldest.began_ms > GIVEN_UP_MS);
+        (id, is_old.then(|| tasks.all.remove(0)))
     });
-    drive(u32::try_from(place).unwrap_or(u32::MAX), wasm_bindgen::exports())
+    // What it holds is let go of here, where nothing is borrowed.
+    drop(given_up);
+    drive(id, wasm_bindgen::exports())
 }
 
 /// What comes of a promise: its value, or why it was broken.
@@ -66,18 +80,18 @@ pub(super) async fn outcome(promise: Promise) -> Result<JsValue, JsValue> {
 
 /// For `driver.js`: runs a future until it waits (`false`) or ends (`true`).
 #[wasm_bindgen(skip_typescript)]
-pub fn poll(task: u32) -> bool {
-    let Some(mut future) = with(task, |task| task.future.take()) else { return true };
+pub fn poll(id: u32) -> bool {
+    let Some(mut future) = with(id, |task| task.future.take()) else { return true };
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => {
-            with(task, |task| {
+            with(id, |task| {
                 task.future = Some(future);
                 None::<()>
             });
             false
         }
         Poll::Ready(value) => {
-            end(task);
+            end(id);
             wait(&value);
             true
         }
@@ -86,19 +100,22 @@ pub fn poll(task: u32) -> bool {
 
 /// For `driver.js`: ends a future that has trapped.
 #[wasm_bindgen(skip_typescript)]
-pub fn rescue(task: u32) {
-    let rescue = with(task, |task| task.rescue.take());
-    end(task);
+pub fn rescue(id: u32) {
+    let rescue = with(id, |task| task.rescue.take());
+    end(id);
     if let Some(rescue) = rescue {
         wait(&rescue());
     }
 }
 
-fn with<T>(task: u32, take: impl FnOnce(&mut Task) -> Option<T>) -> Option<T> {
-    TASKS.with_borrow_mut(|tasks| take(tasks.get_mut(task as usize)?.as_mut()?))
+fn with<T>(id: u32, take: impl FnOnce(&mut Task) -> Option<T>) -> Option<T> {
+    TASKS.with_borrow_mut(|tasks| take(tasks.all.iter_mut().find(|task| task.id == id)?))
 }
 
-fn end(task: u32) {
-    let ended = TASKS.with_borrow_mut(|tasks| tasks.get_mut(task as usize).and_then(Option::take));
+fn end(id: u32) {
+    let ended = TASKS.with_borrow_mut(|tasks| {
+        let place = tasks.all.iter().position(|task| task.id == id)?;
+        Some(tasks.all.remove(place))
+    });
     drop(ended);
 }
