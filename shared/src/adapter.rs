@@ -12,6 +12,7 @@ macro_rules! serve {
         mod export {
             use super::*;
             use $crate::function::{Edge, Function};
+            use $crate::host::Host as _;
             use $crate::web::{self, WebHost};
 
             thread_local! {
@@ -26,7 +27,7 @@ macro_rules! serve {
                 EDGE.set(Some(edge));
                 let mut head = web::read_head(&request);
                 let request_id = edge.request_id(&head);
-                let (lost, lost_id) = (head.clone(), request_id.clone());
+                let (lost, lost_id, started_ms) = (head.clone(), request_id.clone(), edge.host().now_ms());
                 web::run(
                     async move {
                         web::read_body(&request, <$function as Function>::BODY_LIMIT, &mut head).await;
@@ -34,7 +35,7 @@ macro_rules! serve {
                     },
                     move || {
                         EDGE.set(None);
-                        web::write_response(&edge.trapped(&lost, &lost_id)).into()
+                        web::write_response(&edge.trapped(&lost, &lost_id, started_ms)).into()
                     },
                 )
             }

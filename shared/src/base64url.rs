@@ -9,8 +9,8 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let [first, second, third] = [0, 1, 2].map(|place| u32::from(group.get(place).copied().unwrap_or(0)));
-        let bits = first << 16 | second << 8 | third;
+        let byte = |place: usize| u32::from(group.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for place in 0..=group.len() {
             let index = bits >> (18 - 6 * place) & 63;
             text.push(char::from(*ALPHABET.get(index as usize).unwrap_or(&b'A')));

@@ -195,12 +195,16 @@ impl<H: Host, F: Function> Edge<H, F> {
     }
 
     /// Answers a request whose handling trapped: a panic, or memory that ran out.
-    pub fn trapped(&self, request: &Request, request_id: &str) -> Response {
+    pub fn trapped(&self, request: &Request, request_id: &str, started_ms: u64) -> Response {
         let problem = Problem::new(
             &code::INTERNAL,
             "The function broke while it answered. A write may have happened: send the same ids again to find out.",
         );
-        self.finish(request, request_id, Err(problem), &Record::default(), self.host.now_ms())
+        let record = Record::default();
+        if let Some(operation) = operation_of(F::resource(&path_below::<F>(&request.path)), &request.method) {
+            record.route.set(operation.route);
+        }
+        self.finish(request, request_id, Err(problem), &record, started_ms)
     }
 
     /// Every answer, error or not, comes through here.
@@ -265,12 +269,11 @@ impl<H: Host, F: Function> Edge<H, F> {
             return Err(Problem::new(&code::NOT_FOUND, "The function has no resource at this path."));
         }
         allow.push_str("OPTIONS");
-        let wanted = if request.method == "HEAD" { "GET" } else { &request.method };
-        if is_health && wanted == "GET" {
+        if is_health && matches!(request.method.as_str(), "GET" | "HEAD") {
             record.route.set("/health");
-            return self.health(request, request_id).await;
+            return self.health(request, request_id, record).await;
         }
-        let Some(operation) = operations.iter().find(|operation| operation.method == wanted) else {
+        let Some(operation) = operation_of(operations, &request.method) else {
             return if request.method == "OPTIONS" {
                 Ok(options(request, &allow))
             } else {
@@ -345,21 +348,21 @@ impl<H: Host, F: Function> Edge<H, F> {
         Ok(Some(caller))
     }
 
-    async fn health(&self, request: &Request, request_id: &str) -> Result<Response, Problem> {
+    async fn health(&self, request: &Request, request_id: &str, record: &Record) -> Result<Response, Problem> {
         let mut found = None;
         if health::is_deep(request)? {
             let config = &self.setup()?.config;
             found = self.health.recent(&self.host, config.timeout_ms).await;
             if found.is_none() {
                 let started_ms = self.host.now_ms();
-                let retries = std::cell::Cell::new(0);
                 let rpc = Rpc { function: health::PROBE, arguments: "{}", token: None, request, request_id };
-                let answer = postgrest::call(&self.host, config, &self.breaker, rpc, &retries).await;
+                let answer = postgrest::call(&self.host, config, &self.breaker, rpc, &record.retries).await;
                 let checked_ms = self.host.now_ms();
+                record.db_ms.set(checked_ms.saturating_sub(started_ms));
                 let fresh = Found {
                     is_connected: answer.is_ok_and(|answer| answer.status == 200),
-                    latency_ms: checked_ms.saturating_sub(started_ms),
-                    retries: retries.get(),
+                    latency_ms: record.db_ms.get(),
+                    retries: record.retries.get(),
                     checked_ms,
                 };
                 self.health.found(fresh);
@@ -452,6 +455,12 @@ fn path_below<F: Function>(path: &str) -> Vec<&str> {
         _ => 0,
     };
     segments.split_off(prefix)
+}
+
+/// The operation of a method out of a resource's.
+fn operation_of<S>(operations: &'static [Operation<S>], method: &str) -> Option<&'static Operation<S>> {
+    let wanted = if method == "HEAD" { "GET" } else { method };
+    operations.iter().find(|operation| operation.method == wanted)
 }
 
 /// A request id is 1 to 128 visible ASCII characters.

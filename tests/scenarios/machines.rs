@@ -75,7 +75,7 @@ async fn the_state_of_a_session_is_marked_for_its_owner_alone() {
     assert_problem(&nobody, 401, "missing_token");
     let elsewhere = format!("/machines/check-in?session_id={session_id}");
     let answer = person.call("GET", "fsm-transition", &elsewhere).send().await;
-    assert_problem(&answer, 409, "machine_conflict");
+    assert_eq!(assert_problem(&answer, 409, "machine_conflict")["machine"], "supportive-yarn");
 }
 
 #[tokio::test]

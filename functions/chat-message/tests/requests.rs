@@ -313,7 +313,7 @@ fn a_risk_is_answered_with_help_whatever_else_happens() {
         }
     }
     let trapped =
-        Edge::<_, ChatMessage>::new(FakeHost::default(), &variables).trapped(&request("POST", "/", ""), "r-1");
+        Edge::<_, ChatMessage>::new(FakeHost::default(), &variables).trapped(&request("POST", "/", ""), "r-1", 0);
     assert!(text(&trapped).contains(r#""crisis""#), "what the lost message said is not known any more");
     let misconfigured = Edge::<_, ChatMessage>::new(FakeHost::default(), &|_| None);
     assert!(text(&answer(&misconfigured, &request("POST", "/", &risky_body()))).contains(r#""crisis""#));

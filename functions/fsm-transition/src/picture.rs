@@ -3,7 +3,7 @@
 use shared::form::{Field, Kind};
 use shared::function::{Exchange, Step, unexpected};
 use shared::http::Response;
-use shared::json::{Object, Raw, digits};
+use shared::json::{Object, Raw, digits, quoted};
 use shared::problem::{Problem, Rule};
 use shared::text::{cut, parts};
 
@@ -44,8 +44,11 @@ pub(crate) fn machine(exchange: &Exchange<()>) -> Result<Step, Problem> {
         let found = found?;
         let session = Object::of_bytes(&found).ok_or_else(unexpected)?;
         let machine = session.get("machine").and_then(Object::read).ok_or_else(unexpected)?;
-        if machine.get("id").and_then(Raw::string).as_deref() != Some(&*id) {
-            return Err(Problem::new(&MACHINE_CONFLICT, "The session is on another machine."));
+        let name = machine.get("id").and_then(Raw::string).ok_or_else(unexpected)?;
+        if name != id {
+            let mut problem = Problem::new(&MACHINE_CONFLICT, "The session is on another machine.");
+            problem.add_member("machine", quoted(&name));
+            return Err(problem);
         }
         let version = machine.get("version").and_then(|version| digits(version.text()));
         let here = session.get("state").and_then(Raw::string);

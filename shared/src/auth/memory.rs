@@ -64,14 +64,15 @@ impl Memory {
     }
 
     fn fingerprint(&self, token: &str, epoch: u64) -> [u64; 2] {
-        [0_u8, 1].map(|half| {
+        let half = |number: u8| {
             let mut hasher = DefaultHasher::new();
             hasher.write(&self.secret);
-            hasher.write_u8(half);
+            hasher.write_u8(number);
             hasher.write_u64(epoch);
             hasher.write(token.as_bytes());
             hasher.finish()
-        })
+        };
+        [half(0), half(1)]
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn slim_module(toolbox: &Toolbox, compiled: &Compiled, folder: &Path) 
     for export in unused {
         module.exports.delete(export);
     }
-    traps::trap_without_words(&mut module, compiled.host)?;
+    traps::trap_without_words(&mut module, compiled.host, &stem)?;
     export_stack_pointer(&mut module)?;
     walrus::passes::gc::run(&mut module);
     let kept: Vec<_> = module.imports.iter().map(|import| (import.module.clone(), import.name.clone())).collect();

@@ -62,7 +62,7 @@ const WORDS: [&str; 16] = [
 ];
 
 /// Makes every panic a trap, and whatever nobody calls. An error names what is called all the same.
-pub fn trap_without_words(module: &mut Module, host: Host) -> Result<()> {
+pub fn trap_without_words(module: &mut Module, host: Host, stem: &str) -> Result<()> {
     let named = |parts: &[&str], name: &str| {
         let name = without_hashes(name);
         parts.iter().any(|part| name.contains(part))
@@ -81,7 +81,7 @@ pub fn trap_without_words(module: &mut Module, host: Host) -> Result<()> {
             body.push((Unreachable {}.into(), Default::default()));
         }
     }
-    if let Some(name) = called(module, &unused) {
+    if let Some(name) = called(module, &unused, stem) {
         return Err(Error::new(format!("{name} is called, and xtask/src/build/traps.rs takes it for unused")));
     }
     let segments: Vec<_> = module.data.iter().map(|data| data.id()).collect();
@@ -99,7 +99,7 @@ pub fn trap_without_words(module: &mut Module, host: Host) -> Result<()> {
 
 /// The name of a function out of `unused` that is called, one call leading to another, by an export or by code of this
 /// repository (which may be called through a table).
-fn called(module: &Module, unused: &HashSet<FunctionId>) -> Option<String> {
+fn called(module: &Module, unused: &HashSet<FunctionId>, stem: &str) -> Option<String> {
     let mut open: Vec<FunctionId> = module
         .exports
         .iter()
@@ -107,7 +107,13 @@ fn called(module: &Module, unused: &HashSet<FunctionId>) -> Option<String> {
             ExportItem::Function(function) => Some(function),
             _ => None,
         })
-        .chain(module.funcs.iter().filter(|function| is_ours(function.name.as_deref())).map(|function| function.id()))
+        .chain(
+            module
+                .funcs
+                .iter()
+                .filter(|function| is_ours(function.name.as_deref(), stem))
+                .map(|function| function.id()),
+        )
         .collect();
     let mut seen: HashSet<_> = open.iter().copied().collect();
     while let Some(function) = open.pop() {
@@ -121,9 +127,11 @@ fn called(module: &Module, unused: &HashSet<FunctionId>) -> Option<String> {
     None
 }
 
-/// Whether a function is of a crate of this repository: `shared`, or one that exports a function with it.
-fn is_ours(name: Option<&str>) -> bool {
-    name.is_some_and(|name| name.contains("shared::") || name.contains("::export::"))
+/// Whether a function is of a crate of this repository: `shared`, or the function's own, whose name is `stem`. As rustc
+/// writes names of old, and as it does with a crate's hash.
+fn is_ours(name: Option<&str>, stem: &str) -> bool {
+    let name = without_hashes(name.unwrap_or_default());
+    ["shared", stem].iter().any(|krate| name.contains(&format!("{krate}::")) || name.contains(&format!("{krate}[…]::")))
 }
 
 fn calls_of(function: &LocalFunction) -> Vec<FunctionId> {
