@@ -7,7 +7,7 @@ use crate::id::Id;
 use crate::json::{Object, ObjectWriter, Raw, digits, push_number, quoted};
 use crate::problem::{Fault, FieldError, Problem, Rule};
 use crate::query;
-use crate::text::cut;
+use crate::text::{cut, trim};
 
 static REQUIRED: Rule = Rule { code: "required", detail: "is required" };
 static UNKNOWN: Rule = Rule { code: "unknown_field", detail: "no such field or parameter" };
@@ -375,11 +375,11 @@ impl Kind {
                 None => (false, &NOT_A_UUID),
             },
             Self::Text(limit) => {
-                let text = given.trim();
+                let text = trim(&given);
                 if text.is_empty() {
                     return Err(BLANK.broken());
                 }
-                if text.as_bytes().contains(&0) {
+                if text.bytes().any(|byte| byte == 0) {
                     return Err(NUL_CHARACTER.broken());
                 }
                 if count(text) > *limit as usize {

@@ -15,6 +15,16 @@ pub fn parts(text: &str, at: u8) -> impl Iterator<Item = &str> {
     Parts { rest: Some(text), at }
 }
 
+/// The text without the white space around it (Unicode's White_Space).
+pub fn trim(text: &str) -> &str {
+    let (mut start, mut end) = (text.len(), 0);
+    for (place, character) in text.char_indices().filter(|(_, character)| !character.is_whitespace()) {
+        start = start.min(place);
+        end = place + character.len_utf8();
+    }
+    text.get(start..end).unwrap_or_default()
+}
+
 struct Parts<'a> {
     rest: Option<&'a str>,
     at: u8,
@@ -32,10 +42,15 @@ impl<'a> Iterator for Parts<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, parts};
+    use super::{cut, parts, trim};
     use proptest::prelude::{prop_assert_eq, proptest};
 
     proptest! {
+        #[test]
+        fn text_is_trimmed_as_the_standard_library_trims_it(text in "[a\u{e9} \n\u{a0}\u{2003}\u{3000}]{0,8}") {
+            prop_assert_eq!(trim(&text), text.trim());
+        }
+
         #[test]
         fn text_is_cut_where_the_standard_library_cuts_it(text in "[a,é:]{0,12}") {
             prop_assert_eq!(cut(&text, b','), text.split_once(',').map_or((&*text, None), |(a, b)| (a, Some(b))));

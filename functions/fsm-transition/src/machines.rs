@@ -34,8 +34,10 @@ impl Machine {
         let [style, title, body] = self.svg;
         let Some((state, _)) = self.state(here) else { return self.svg.concat() };
         // The same colours by day and by night; an id outweighs the classes of both.
-        let mark = " rect{fill:#fbbf24;stroke:#b45309;stroke-width:3}#state-";
-        [style, "#state-", state, mark, state, " text{fill:#1c1917}", title, ", now at ", state, body].concat()
+        let mark = " rect{fill:#fbbf24;stroke:#b45309;stroke-width:3}.here{display:inline}#state-";
+        let inside = " text{fill:#1c1917}#state-";
+        let ring = " .in{stroke-width:1}";
+        [style, "#state-", state, mark, state, inside, state, ring, title, ", now at ", state, body].concat()
     }
 
     /// The Mermaid diagram, marked in the same way.

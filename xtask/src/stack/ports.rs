@@ -10,8 +10,10 @@ use crate::error::{Context as _, Error, Result};
 /// Takes a port (0: any that is free), or says who wanted it and how to move.
 pub fn take(port: u16, who: &str, option: &str) -> Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Error::new(format!("port {port}, which {who} wants, is in use"))
-            .cure(format!("{option} with another port, or stop what uses it (`lsof -i :{port}` names it)")),
+        io::ErrorKind::AddrInUse => Error::new(format!("port {port}, which {who} wants, is in use")).cure(format!(
+            "{option} with another port, or stop what uses it (`lsof -i :{port}` names it; where it names nothing, a \
+             connection that has ended holds the port for a minute more)"
+        )),
         _ => Error::new(format!("port {port}, which {who} wants, cannot be used: {error}"))
             .cure(format!("{option} with another port")),
     })

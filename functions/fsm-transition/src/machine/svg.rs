@@ -13,7 +13,7 @@ rect{fill:#f5f5f4;stroke:#78716c;stroke-width:1.5}.step{fill:#e0f2fe;stroke:#028
 path{fill:none;stroke:#57534e;stroke-width:1.5}.bg{fill:#fff;stroke:none}.forced{stroke-dasharray:5 4}.dot,#head path{fill:#57534e;stroke:none}\
 text{fill:#1c1917;text-anchor:middle}.n,.e{font:12px ui-monospace,Menlo,Consolas,monospace}.n,.c{fill:#57534e}\
 .e{fill:#44403c;dominant-baseline:central;text-anchor:start;stroke:#fff;stroke-width:4;paint-order:stroke}\
-.l{text-anchor:end}.c{font-size:12px;font-weight:400;text-anchor:start}\
+.l{text-anchor:end}.c{font-size:12px;font-weight:400;text-anchor:start}.here{display:none}\
 @media(prefers-color-scheme:dark){rect{fill:#292524;stroke:#a8a29e}.step{fill:#0c4a6e;stroke:#38bdf8}\
 .in{fill:none}path{stroke:#d6d3d1}.bg{fill:#1c1917;stroke:none}.dot,#head path{fill:#d6d3d1}text{fill:#fafaf9}.n,.c{fill:#d6d3d1}\
 .e{fill:#e7e5e4;stroke:#1c1917}}";
@@ -59,7 +59,8 @@ pub fn svg(config: &Config, layout: &Layout) -> String {
     }
     for (line, text) in legend.iter().rev().enumerate() {
         let (x, y) = (x + LEGEND_MARGIN, y + height - LEGEND_MARGIN + 4 - LEGEND_LINE * line as i32);
-        let _ = write!(svg, "<text class=\"c\" x=\"{x}\" y=\"{y}\">{text}</text>");
+        let class = if *text == HERE { "c here" } else { "c" };
+        let _ = write!(svg, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{text}</text>");
     }
     svg.push_str("</svg>\n");
     svg
@@ -91,9 +92,12 @@ fn push_state(svg: &mut String, state: &State, place: Rect) {
 const LEGEND_LINE: i32 = 18;
 const LEGEND_MARGIN: i32 = 20;
 
+/// The line of the legend that shows only where a state is marked.
+const HERE: &str = "Amber: where the session is.";
+
 /// What colours and dashes mean, where there are any.
 fn legend(config: &Config) -> Vec<&'static str> {
-    let mut lines = Vec::new();
+    let mut lines = vec![HERE];
     if config.states.iter().any(|state| state.is_step) {
         lines.push("Blue: a step. Its response is stored.");
     }
