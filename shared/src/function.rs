@@ -14,7 +14,7 @@ use crate::health::{self, Found, Health};
 use crate::host::Host;
 use crate::http::{BodyError, Request, Response};
 use crate::id::Id;
-use crate::json::{self, ObjectWriter, Raw, push_number};
+use crate::json::{self, Object, ObjectWriter, Raw, push_number};
 use crate::log::{Line, Record};
 use crate::postgrest::{self, Raised, Rpc};
 use crate::problem::Problem;
@@ -112,7 +112,7 @@ impl Step {
 
     /// Calls `function`, whose answer is the response's body as it is.
     pub fn pass_on(function: &'static str, arguments: String) -> Self {
-        Self::call(function, arguments, |found| Ok(Response::json(200, found?)))
+        Self::call(function, arguments, |found| handed_on(200, found?))
     }
 }
 
@@ -406,6 +406,15 @@ fn not_json(detail: &str, numbers: &[usize]) -> Problem {
         text.push_str(part);
     }
     Problem::detailed(&code::INVALID_JSON, text)
+}
+
+/// The database's answer as the caller's. Something between it and here may have said 200 with a page of its own, or cut
+/// the answer short: that is no success.
+pub fn handed_on(status: u16, found: Vec<u8>) -> Result<Response, Problem> {
+    if Object::of_bytes(&found).is_none() {
+        return Err(unexpected());
+    }
+    Ok(Response::json(status, found))
 }
 
 /// What the database said, when that is not what its function promises.

@@ -3,7 +3,7 @@
 use shared::auth;
 use shared::code;
 use shared::form::{Field, Form, Kind};
-use shared::function::{Exchange, Step, parse};
+use shared::function::{Exchange, Step, handed_on, parse};
 use shared::http::Response;
 use shared::id::Id;
 use shared::json::{self, Object, Raw};
@@ -77,7 +77,7 @@ pub(crate) fn record(exchange: &Exchange<()>) -> Result<Step, Problem> {
     let is_beacon = query.json("beacon").is_some();
     let rejected = is_lenient.then_some(batch.errors);
     Ok(Step::call_as(token, "record_events", batch.envelope.object(), move |stored| {
-        let mut response = Response::json(201, stored?);
+        let mut response = handed_on(201, stored?)?;
         if let Some(rejected) = rejected {
             response.add("preference-applied", "handling=lenient");
             response.add_members(&told(&rejected));

@@ -90,5 +90,7 @@ fn answer(saved: Vec<u8>, session_id: &str, is_risky: bool) -> Result<Response, 
 /// Whether a request to save a message says that its writer may be in danger. In doubt it does: a body that cannot be
 /// read may have said so.
 pub(crate) fn may_be_risky(request: &Request) -> bool {
-    Object::of_bytes(&request.body).is_none_or(|body| body.get(RISK_FIELD).is_some_and(|risk| !risk.is_null()))
+    // Any member of that name, should it stand twice.
+    let is_risk = |(name, value): &(String, Raw)| name == RISK_FIELD && !value.is_null();
+    Object::of_bytes(&request.body).is_none_or(|body| body.members.iter().any(is_risk))
 }
