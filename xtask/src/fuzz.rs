@@ -16,7 +16,7 @@ const FUZZER: [&str; 7] = ["run", "--quiet", "--profile", "fuzz", "--package", "
 
 /// How long each target runs in `cargo xtask test`: so many inputs, or so many seconds on a slow machine. The seed is a
 /// fresh one each time, so that every run of CI tries something else; what one finds, the corpus keeps.
-const BOUNDS: [&str; 4] = ["--executions", "60000", "--seconds", "5"];
+const BOUNDS: [&str; 4] = ["--executions", "100000", "--seconds", "6"];
 
 /// Runs the fuzzer with what it was asked for, until it is done.
 pub fn run(checkout: &Checkout, args: &[OsString]) -> Result<ExitCode> {

@@ -74,15 +74,16 @@ fn answer(saved: Vec<u8>, session_id: &str, is_risky: bool) -> Result<Response, 
     let object = Object::of_bytes(&saved).ok_or_else(unexpected)?;
     let replayed = object.get("replayed").and_then(Raw::boolean).ok_or_else(unexpected)?;
     let message = object.get("message").and_then(Object::read).ok_or_else(unexpected)?;
-    let seq = message.get("seq").and_then(|seq| shared::json::digits(seq.text())).ok_or_else(unexpected)?;
+    let seq = message.get("seq").and_then(|seq| shared::json::digits(seq.text()));
+    let after = seq.and_then(|seq| seq.checked_add(1)).ok_or_else(unexpected)?;
     let mut response = Response::json(if replayed { 200 } else { 201 }, saved);
     if is_risky {
         crisis::add_to(&mut response);
     }
     if !replayed {
         // The page that holds this message and no other.
-        let after = cursor::encode(Order::Desc, seq + 1);
-        response.add("location", ["?session_id=", session_id, "&limit=1&before=", &after].concat());
+        let cursor = cursor::encode(Order::Desc, after);
+        response.add("location", ["?session_id=", session_id, "&limit=1&before=", &cursor].concat());
     }
     Ok(response)
 }
