@@ -472,3 +472,28 @@ fn options(request: &Request, allow: &str) -> Response {
         Response::empty(204).with("allow", allow)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_request_id, is_utf8};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn a_media_type_is_known_whatever_its_case_and_parameters(
+            media_type in "(?i)application/json|text/plain", charset in "(?i)utf-8|\"utf-8\"|latin1", blank in " {0,2}"
+        ) {
+            let given = format!("{media_type}{blank};{blank}Charset={charset}");
+            let is_json = media_type.eq_ignore_ascii_case("application/json") && !charset.eq_ignore_ascii_case("latin1");
+            prop_assert_eq!(is_utf8(&given, "application/json"), is_json);
+            prop_assert_eq!(is_utf8(&format!("{media_type};version=1"), "text/plain"), media_type.len() == 10);
+        }
+
+        #[test]
+        fn no_header_makes_a_reader_panic(text in any::<String>()) {
+            let _ = is_utf8(&text, "application/json");
+            let is_visible = text.chars().all(|character| ('!'..='~').contains(&character));
+            prop_assert_eq!(is_request_id(&text), is_visible && (1..=128).contains(&text.len()));
+        }
+    }
+}

@@ -114,6 +114,7 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::{Request, Response};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     #[test]
     fn members_are_added_to_any_object() {
@@ -139,6 +140,22 @@ mod tests {
             ("https://a.example/?q=http://b.example/?", "/", "q=http://b.example/?"),
         ] {
             assert_eq!(Request::split_url(url), (path.to_owned(), query.to_owned()), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_url_splits_into_what_it_was_made_of(
+            host in "[a-z0-9.:-]{1,12}", path in "(/[a-z0-9%/.=&é-]{0,12})?", query in "[a-z=&%/?:é]{0,12}"
+        ) {
+            let split = |url: &str| Request::split_url(url);
+            let expected = (if path.is_empty() { "/".to_owned() } else { path.clone() }, query.clone());
+            prop_assert_eq!(split(&format!("https://{host}{path}?{query}")), expected);
+        }
+
+        #[test]
+        fn no_url_makes_it_panic(url in any::<String>()) {
+            let _ = Request::split_url(&url);
         }
     }
 }

@@ -177,6 +177,7 @@ fn is_lenient(prefer: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::is_lenient;
+    use proptest::prelude::{any, prop_assert, proptest};
 
     #[test]
     fn prefer_is_a_list() {
@@ -185,6 +186,21 @@ mod tests {
         }
         for prefer in ["", "handling=strict", "handling", "lenient", "xhandling=lenient"] {
             assert!(!is_lenient(prefer), "{prefer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_preference_counts_wherever_it_stands(before in "([a-z]{1,5}=[a-z]{1,5}, ?){0,3}", after in "(, ?[a-z]{1,5}){0,3}") {
+            let joined = format!("{before}handling=lenient{after}");
+            prop_assert!(is_lenient(&joined));
+            let strict = format!("{before}handling=strict{after}");
+            prop_assert!(!is_lenient(&strict));
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic(text in any::<String>()) {
+            let _ = is_lenient(&text);
         }
     }
 }
