@@ -1,4 +1,4 @@
-//! What is fed, each with the rules that what comes of it must keep.
+//! What is fed, each with the rules that what comes of it must keep: `docs/fuzzing.md`.
 
 /// Returns an error unless a rule holds. Up to the first colon it names the rule.
 macro_rules! ensure {

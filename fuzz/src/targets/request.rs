@@ -96,12 +96,15 @@ fn ask<F: Function>(input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, 
     change(&mut message);
     let Message { request, answers } = message;
     let found: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
+    let says_conflict = |body: &[u8]| String::from_utf8_lossy(body).contains("version_conflict");
+    let is_conflict = answers.iter().flatten().any(|answer| says_conflict(&answer.body));
     let host = FakeHost::default();
     host.answers.borrow_mut().extend(answers);
     let edge = Edge::<_, F>::new(host, &variables);
     let id = edge.request_id(&request);
     let response = finish(edge.respond(&request, &id)).ok_or("it waits for ever")?;
     let json = judge(&response, &id, F::RAISED, found)?;
+    ensure!(response.status != 412 || is_conflict, "a conflict nobody speaks of: {json}");
     if F::NAME == ChatMessage::NAME {
         ensure!(is_helped(&request, &json), "no help in a crisis: {json}");
     }

@@ -68,7 +68,39 @@ pub(crate) fn judge(told: &Told) -> Result<(), String> {
         _ => Members::of(body).unwrap_or_default(),
     };
     headers(told, &given, *is_public && called == "database_is_there", *is_public)?;
+    bounds(&arguments)?;
     if called == "record_events" { events(told, &arguments, &given, body) } else { fields(told, &arguments, &given) }
+}
+
+/// Whether every argument, all the way down, is within what the database takes.
+fn bounds(arguments: &Members) -> Result<(), String> {
+    for (name, value) in &arguments.0 {
+        let value = value.get();
+        let text = serde_json::from_str::<String>(value).ok();
+        let number = || value.parse::<f64>().unwrap_or(-1.0);
+        let characters = |most| text.as_ref().is_some_and(|text| (1..=most).contains(&text.chars().count()));
+        let is_among = |words: &[&str]| text.as_ref().is_some_and(|text| words.contains(&&**text));
+        let is_within = match name.as_str() {
+            "id" | "session_id" | "before_id" => text.as_ref().is_some_and(|text| is_uuid(text)),
+            "expected_version" => value.parse::<i32>().is_ok_and(|version| version >= 0),
+            "limit" => (1.0..=200.0).contains(&number()),
+            "days" => (1.0..=365.0).contains(&number()),
+            "confidence" => (0.0..=1.0).contains(&number()),
+            "inference_time_ms" => number() >= 0.0 && number().is_finite(),
+            "role" => is_among(&chat_message::ROLES),
+            "log_level" => is_among(&analytics::LOG_LEVELS),
+            "message" => characters(8000),
+            "response" | "trigger_phrase" => characters(1000),
+            "error_trace" => characters(16_000),
+            "component" | "model" => characters(128),
+            "label" | "method" | "fsm_state" | "event" | "event_type" | "machine" => characters(64),
+            "intent" | "risk" => bounds(&Members::of(value).ok_or("no object")?).is_ok(),
+            _ => true,
+        };
+        ensure!(is_within, "out of bounds: {name} {value}");
+        ensure!(!text.is_some_and(|text| text.contains('\0')), "a NUL character is sent: {name}");
+    }
+    Ok(())
 }
 
 fn raw(json: &str) -> Option<&RawValue> {
@@ -78,7 +110,10 @@ fn raw(json: &str) -> Option<&RawValue> {
 /// Who it is sent as: the caller, by the token they brought, and nobody else.
 fn headers(told: &Told, given: &Members, is_nobody: bool, is_public: bool) -> Result<(), String> {
     let brought = bearer(&told.request).ok().flatten().map(str::to_owned);
-    let brought = brought.or_else(|| given.string("access_token").map(|token| token.trim().to_owned()));
+    let in_body = given.string("access_token").map(|token| token.trim().to_owned());
+    let is_one = brought.is_none() || in_body.is_none() || brought == in_body;
+    ensure!(is_one, "two tokens are taken: {brought:?} {in_body:?}");
+    let brought = brought.or(in_body);
     let brought = brought.filter(|_| !is_nobody).map(|token| format!("Bearer {token}"));
     ensure!(brought.is_some() || is_public, "sent for nobody: {:?}", told.sent);
     for (name, value) in told.sent.iter().flat_map(|sent| &sent.headers) {
@@ -105,6 +140,13 @@ fn fields(told: &Told, arguments: &Members, given: &Members) -> Result<(), Strin
         ensure!(is_left || arguments.get(name).is_some(), "a field is lost: {name} {}", value.get());
     }
     let header = |name| told.request.header(name).unwrap_or_default();
+    for (name, other) in [("id", header("idempotency-key")), ("expected_version", header("if-match"))] {
+        let given =
+            given.get(name).filter(|given| *given != "null").unwrap_or_default().trim_matches('"').to_lowercase();
+        let other = other.trim_matches('"').to_lowercase();
+        let is_same = other.trim_start_matches('0') == given.trim_start_matches('0');
+        ensure!(given.is_empty() || ["", "*"].contains(&&*other) || is_same, "two values are taken: {given} {other}");
+    }
     for (name, value) in &arguments.0 {
         let value = value.get();
         if let Some(given) = given.get(name).filter(|given| *given != "null" && name != "before") {
@@ -173,6 +215,7 @@ fn events(told: &Told, arguments: &Members, given: &Members, body: &str) -> Resu
     let (mut theirs, mut made, mut ids) = (HashSet::new(), 0, HashSet::new());
     for event in &sent {
         let event = Members::of(event.get()).ok_or("an event is no object")?;
+        bounds(&event)?;
         let is_of = |given: &&str| Members::of(given).is_some_and(|given| is_event(&event, &given));
         let given = rest.find(is_of).ok_or_else(|| format!("an event from nowhere: {:?}", event.0))?;
         let id = event.string("id").filter(|id| is_uuid(id)).ok_or("an event without an id")?;
