@@ -198,7 +198,8 @@ fn retries(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Variables, base_url, milliseconds};
+    use super::{Config, Variables, base_url, key_set, milliseconds};
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<&'static str>> {
         let lookup =
@@ -264,6 +265,25 @@ mod tests {
         assert_eq!(milliseconds("0.25"), Some(250));
         for text in ["", "0", "-1", "1e3", "1.2345", "121", ".5", "99999999999"] {
             assert_eq!(milliseconds(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_timeout_is_what_arithmetic_says(milliseconds in 0_u64..200_000) {
+            let text = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
+            prop_assert_eq!(super::milliseconds(&text), Some(milliseconds).filter(|ms| (1..=120_000).contains(ms)));
+        }
+
+        #[test]
+        fn no_value_makes_a_reader_panic(text in any::<String>(), json in "[\\[\\]{}\"keys:,]{0,12}") {
+            for text in [text, json] {
+                let origin = base_url(text.clone());
+                prop_assert!(origin.is_none_or(|url| url.starts_with("http") && !url.ends_with('/')));
+                let set = key_set(text.clone());
+                prop_assert!(set.is_none_or(|set| serde_json::from_str::<serde_json::Value>(&set).unwrap()["keys"].is_array()));
+                let _ = milliseconds(&text);
+            }
         }
     }
 }

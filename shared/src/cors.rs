@@ -64,6 +64,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::AllowedOrigins;
     use crate::http::{Request, Response};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     fn answer(allowed: &str, origin: Option<&str>) -> Response {
         let request = Request {
@@ -106,6 +107,22 @@ mod tests {
     fn what_is_no_origin_is_refused() {
         for text in ["a.example", "https://a.example/path", "https://", "https://*.example", "https://a,"] {
             assert!(AllowedOrigins::check(text.to_owned()).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_origins_that_stand_on_the_list_are_let_in(
+            listed in proptest::collection::vec("https?://[a-z]{1,3}", 1..4), origin in "https?://[a-z]{1,3}"
+        ) {
+            let response = answer(&listed.join(" , "), Some(&origin));
+            let allowed = response.header("access-control-allow-origin").map(str::to_owned);
+            prop_assert_eq!(allowed, listed.contains(&origin).then_some(origin));
+        }
+
+        #[test]
+        fn no_list_makes_the_reader_panic(text in any::<String>()) {
+            let _ = AllowedOrigins::check(text);
         }
     }
 }

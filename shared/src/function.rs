@@ -14,7 +14,7 @@ use crate::health::{self, Found, Health};
 use crate::host::Host;
 use crate::http::{BodyError, Request, Response};
 use crate::id::Id;
-use crate::json::{self, ObjectWriter, Raw, push_number};
+use crate::json::{self, Object, ObjectWriter, Raw, push_number};
 use crate::log::{Line, Record};
 use crate::postgrest::{self, Raised, Rpc};
 use crate::problem::Problem;
@@ -112,7 +112,7 @@ impl Step {
     }
 
     /// The same step, for whose call a problem of this kind means, when it comes from a retry, that an earlier try has
-    /// done it all: what is to be deleted is gone. The answer is then made from nothing.
+    /// done it all: what is to be deleted is gone. The answer is then made from an empty object.
     #[must_use]
     pub fn done_if_retried(mut self, code: &'static Code) -> Self {
         if let Self::Call(call) = &mut self {
@@ -123,7 +123,7 @@ impl Step {
 
     /// Calls `function`, whose answer is the response's body as it is.
     pub fn pass_on(function: &'static str, arguments: String) -> Self {
-        Self::call(function, arguments, |found| Ok(Response::json(200, found?)))
+        Self::call(function, arguments, |found| handed_on(200, found?))
     }
 }
 
@@ -319,7 +319,7 @@ impl<H: Host, F: Function> Edge<H, F> {
         (call.answer)(found.and_then(|answer| match answer.status {
             200 => Ok(answer.body),
             _ => match postgrest::problem(&answer, F::RAISED) {
-                problem if record.retries.get() > 0 && call.done == Some(problem.code) => Ok(Vec::new()),
+                problem if record.retries.get() > 0 && call.done == Some(problem.code) => Ok(b"{}".to_vec()),
                 problem => Err(problem),
             },
         }))
@@ -437,6 +437,15 @@ fn not_json(detail: &str, numbers: &[usize]) -> Problem {
     Problem::detailed(&code::INVALID_JSON, text)
 }
 
+/// The database's answer as the caller's. Something between it and here may have said 200 with a page of its own, or cut
+/// the answer short: that is no success.
+pub fn handed_on(status: u16, found: Vec<u8>) -> Result<Response, Problem> {
+    if Object::of_bytes(&found).is_none() {
+        return Err(unexpected());
+    }
+    Ok(Response::json(status, found))
+}
+
 /// What the database said, when that is not what its function promises.
 pub fn unexpected() -> Problem {
     Problem::new(&code::UPSTREAM_ERROR, "The database did not answer with what its function promises.")
@@ -496,5 +505,30 @@ fn options(request: &Request, allow: &str) -> Response {
         AllowedOrigins::preflight(allow)
     } else {
         Response::empty(204).with("allow", allow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_request_id, is_utf8};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn a_media_type_is_known_whatever_its_case_and_parameters(
+            media_type in "(?i)application/json|text/plain", charset in "(?i)utf-8|\"utf-8\"|latin1", blank in " {0,2}"
+        ) {
+            let given = format!("{media_type}{blank};{blank}Charset={charset}");
+            let is_json = media_type.eq_ignore_ascii_case("application/json") && !charset.eq_ignore_ascii_case("latin1");
+            prop_assert_eq!(is_utf8(&given, "application/json"), is_json);
+            prop_assert_eq!(is_utf8(&format!("{media_type};version=1"), "text/plain"), media_type.len() == 10);
+        }
+
+        #[test]
+        fn no_header_makes_a_reader_panic(text in any::<String>()) {
+            let _ = is_utf8(&text, "application/json");
+            let is_visible = text.chars().all(|character| ('!'..='~').contains(&character));
+            prop_assert_eq!(is_request_id(&text), is_visible && (1..=128).contains(&text.len()));
+        }
     }
 }

@@ -95,10 +95,12 @@ impl Response {
 
     /// Adds members to a body that is a JSON object: those of another one.
     pub fn add_members(&mut self, object: &str) {
-        if let (Some(body), Some(members)) = (&mut self.body, object.strip_prefix("{"))
-            && body.pop_if(|last| *last == b'}').is_some()
-        {
-            body.push(b',');
+        let (Some(body), Some(members)) = (&mut self.body, object.strip_prefix("{")) else { return };
+        body.truncate(body.trim_ascii_end().len());
+        if body.pop_if(|last| *last == b'}').is_some() {
+            if !body.trim_ascii_end().ends_with(b"{") {
+                body.push(b',');
+            }
             body.extend_from_slice(members.as_bytes());
         }
     }
@@ -111,7 +113,22 @@ impl Response {
 
 #[cfg(test)]
 mod tests {
-    use super::Request;
+    use super::{Request, Response};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    #[test]
+    fn members_are_added_to_any_object() {
+        for (body, expected) in [
+            (r#"{"a":1}"#, r#"{"a":1,"b":2}"#),
+            ("{\"a\":{} }\n", r#"{"a":{} ,"b":2}"#),
+            ("{}", r#"{"b":2}"#),
+            (" { } ", r#" { "b":2}"#),
+        ] {
+            let mut response = Response::json(200, body);
+            response.add_members(r#"{"b":2}"#);
+            assert_eq!(response.body.as_deref(), Some(expected.as_bytes()), "{body}");
+        }
+    }
 
     #[test]
     fn splits_urls_into_path_and_query() {
@@ -123,6 +140,22 @@ mod tests {
             ("https://a.example/?q=http://b.example/?", "/", "q=http://b.example/?"),
         ] {
             assert_eq!(Request::split_url(url), (path.to_owned(), query.to_owned()), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_url_splits_into_what_it_was_made_of(
+            host in "[a-z0-9.:-]{1,12}", path in "(/[a-z0-9%/.=&é-]{0,12})?", query in "[a-z=&%/?:é]{0,12}"
+        ) {
+            let split = |url: &str| Request::split_url(url);
+            let expected = (if path.is_empty() { "/".to_owned() } else { path.clone() }, query.clone());
+            prop_assert_eq!(split(&format!("https://{host}{path}?{query}")), expected);
+        }
+
+        #[test]
+        fn no_url_makes_it_panic(url in any::<String>()) {
+            let _ = Request::split_url(&url);
         }
     }
 }

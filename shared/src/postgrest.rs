@@ -195,13 +195,14 @@ fn unavailable() -> Problem {
 mod tests {
     use std::cell::Cell;
 
-    use super::{Raised, Rpc, call, problem};
+    use super::{Raised, Rpc, call, is_passing, problem};
     use crate::breaker::Breaker;
     use crate::code::Code;
     use crate::config::{Config, Variables};
     use crate::fake::{FakeHost, run};
     use crate::host::{FetchError, Inbound};
     use crate::http::Request;
+    use proptest::prelude::{any, prop_assert, proptest};
 
     const GONE: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
     const MOVED: Code = Code { name: "version_conflict", status: 409, title: "Moved on" };
@@ -348,6 +349,26 @@ mod tests {
             let problem = problem(&Inbound { status, retry_after: None, body: body.as_bytes().to_vec() }, RAISED);
             assert_eq!(problem.code.name, code, "{status} {body}");
             assert!(!problem.detail.contains("secret"), "{status} {body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_the_reader_panic_and_none_of_its_words_get_out(
+            status in 201_u16..600,
+            body in any::<Vec<u8>>(),
+            code in "PT404|PT409|42501|23505|PGRST301|[0-9A-Z]{5}",
+            message in "session_not_found|version_conflict|zq[a-z ]{0,9}",
+            details in "\\{\\}|zq[a-z ]{0,9}"
+        ) {
+            let json = format!(r#"{{"code":"{code}","message":"{message}","details":"{details}","hint":"zq"}}"#);
+            for body in [body, json.into_bytes()] {
+                let inbound = Inbound { status, retry_after: None, body };
+                let problem = problem(&inbound, RAISED);
+                prop_assert!((400..600).contains(&problem.code.status));
+                prop_assert!(!problem.detail.contains("zq") && problem.members.is_empty());
+                let _ = is_passing(&inbound);
+            }
         }
     }
 }

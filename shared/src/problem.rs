@@ -247,6 +247,7 @@ fn challenge(code: &Code) -> Option<String> {
 mod tests {
     use super::{Problem, Rule};
     use crate::code;
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
     static TOO_LONG: Rule = Rule { code: "too_long", detail: "must be at most # characters long" };
 
@@ -286,5 +287,17 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    proptest! {
+        #[test]
+        fn a_pointer_reads_back_as_the_name_it_is_of(name in "[a/~é1]{1,70}") {
+            let pointer = TOO_LONG.broken().at("/events/7", &name).pointer;
+            let escaped = pointer.strip_prefix("/events/7/").unwrap();
+            prop_assert!(!escaped.contains('/'));
+            let back = escaped.replace("~1", "/").replace("~0", "~");
+            let shown: String = name.chars().take(super::NAME_SHOWN).collect();
+            prop_assert_eq!(back, if shown == name { shown } else { shown + "…" });
+        }
     }
 }

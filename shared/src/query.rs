@@ -38,7 +38,7 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::{decode, parse};
-    use proptest::prelude::{any, proptest};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     #[test]
     fn escapes_are_decoded_and_the_rest_left_alone() {
@@ -55,6 +55,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_escaped_reads_back(pairs in proptest::collection::vec(any::<(String, String)>(), 0..4)) {
+            let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+            let query: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
+            prop_assert_eq!(parse(&query.join("&")).collect::<Vec<_>>(), pairs);
+        }
+
         #[test]
         fn no_query_makes_the_reader_panic(text in any::<String>()) {
             parse(&text).for_each(drop);

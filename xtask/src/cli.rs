@@ -29,8 +29,13 @@ cargo xtask dev [--host workers|supabase] [--ephemeral] [--api-port N] [--db-por
 
 cargo xtask test [--host workers|supabase] [--only STEP]...
     Everything CI checks; the last line is `N passed, N failed`. Steps:
-    fmt, clippy, unit, wasm, glue, build, deploy, migrations, advisors, conformance, faults
+    fmt, clippy, unit, fuzz, wasm, glue, build, deploy, migrations, advisors, conformance, faults
       SELVEDGE_LOAD_SECONDS   how long faults lets 100 callers call at once (default 60)
+
+cargo xtask fuzz [TARGET]... [--seconds N] [--executions N] [--seed N]
+    Feeds the parsers what nobody would write, and checks what comes of it: each target for a minute, unless told
+    otherwise. A failing input is added to the corpus, fuzz/corpus/TARGET. Targets:
+    token, chat-message, fsm-transition, analytics, upstream, cursors, json, encodings, date-time
 
 cargo xtask build [workers|supabase] [FUNCTION...]
     Release wasm and glue, with sizes against their budgets.
@@ -56,6 +61,8 @@ pub enum Command {
     Dev(DevOptions),
     /// `test`.
     Test(TestOptions),
+    /// `fuzz`, with what the fuzzer reads itself.
+    Fuzz(Vec<OsString>),
     /// `build`.
     Build(BuildOptions),
     /// `token`.
@@ -99,6 +106,7 @@ fn read(parser: &mut Parser, env: &dyn Fn(&str) -> Option<String>) -> Result<Com
             "help" => Ok(Command::Help),
             "dev" => dev(parser, env),
             "test" => test(parser),
+            "fuzz" => fuzz(parser),
             "build" => build(parser),
             "token" => token(parser),
             "machines" => alone(parser, Command::Machines),
@@ -153,6 +161,12 @@ fn test(parser: &mut Parser) -> Result<Command, Refusal> {
         }
     }
     Ok(Command::Test(options))
+}
+
+fn fuzz(parser: &mut Parser) -> Result<Command, Refusal> {
+    let args: Vec<_> = parser.raw_args()?.collect();
+    let asks_for_help = args.iter().any(|arg| arg == "-h" || arg == "--help");
+    Ok(if asks_for_help { Command::Help } else { Command::Fuzz(args) })
 }
 
 fn build(parser: &mut Parser) -> Result<Command, Refusal> {
@@ -254,6 +268,22 @@ mod tests {
         assert_eq!(of("build").ok(), built(&Host::ALL, &[]));
         assert_eq!(of("build supabase a b").ok(), built(&[Host::Supabase], &["a", "b"]));
         assert_eq!(of("build a").ok(), built(&Host::ALL, &["a"]));
+    }
+
+    #[test]
+    fn what_the_fuzzer_reads_itself_goes_on_as_it_is() {
+        let args = ["token", "--seconds", "5"].map(OsString::from).to_vec();
+        assert_eq!(of("fuzz token --seconds 5").ok(), Some(Command::Fuzz(args)));
+        assert_eq!(of("fuzz token --help").ok(), Some(Command::Help));
+    }
+
+    #[test]
+    fn help_names_every_target_of_the_fuzzer() {
+        let corpus = crate::checkout::Checkout::this().path("fuzz/corpus");
+        for folder in std::fs::read_dir(corpus).unwrap().flatten() {
+            let name = folder.file_name();
+            assert!(HELP.contains(name.to_str().unwrap()), "{name:?}");
+        }
     }
 
     #[test]

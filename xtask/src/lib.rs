@@ -10,6 +10,7 @@ pub mod cli;
 pub mod dev;
 pub mod doctor;
 pub mod error;
+pub mod fuzz;
 pub mod gateway;
 pub mod host;
 pub mod issuer;
@@ -52,6 +53,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Dev(options) => dev::run(&checkout, options).await,
+            Command::Fuzz(args) => fuzz::run(&checkout, &args),
             Command::Build(options) => build::run(&checkout, &options).await,
             Command::Token(options) => token::run(&checkout, &options),
             Command::Machines => machines::run(&checkout).map(|()| ExitCode::SUCCESS),

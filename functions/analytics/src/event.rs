@@ -47,3 +47,22 @@ fn event_type(text: &str) -> Option<String> {
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     is_type.then(|| quoted(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::event_type;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn a_type_is_what_its_pattern_says(good in "[a-z][a-z0-9_]{0,63}", bad in "[A-Z0-9_-][a-z]{0,9}|[a-z][a-z0-9_]{64}|[a-z]{1,3}[-. é]|") {
+            prop_assert_eq!(event_type(&good), Some(format!("\"{good}\"")));
+            prop_assert_eq!(event_type(&bad), None);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in any::<String>()) {
+            let _ = event_type(&text);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use shared::auth;
 use shared::code;
 use shared::form::{Field, Form, Kind};
-use shared::function::{Exchange, Step, parse};
+use shared::function::{Exchange, Step, handed_on, parse};
 use shared::http::Response;
 use shared::id::Id;
 use shared::json::{self, Object, Raw};
@@ -77,7 +77,7 @@ pub(crate) fn record(exchange: &Exchange<()>) -> Result<Step, Problem> {
     let is_beacon = query.json("beacon").is_some();
     let rejected = is_lenient.then_some(batch.errors);
     Ok(Step::call_as(token, "record_events", batch.envelope.object(), move |stored| {
-        let mut response = Response::json(201, stored?);
+        let mut response = handed_on(201, stored?)?;
         if let Some(rejected) = rejected {
             response.add("preference-applied", "handling=lenient");
             response.add_members(&told(&rejected));
@@ -177,6 +177,7 @@ fn is_lenient(prefer: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::is_lenient;
+    use proptest::prelude::{any, prop_assert, proptest};
 
     #[test]
     fn prefer_is_a_list() {
@@ -185,6 +186,21 @@ mod tests {
         }
         for prefer in ["", "handling=strict", "handling", "lenient", "xhandling=lenient"] {
             assert!(!is_lenient(prefer), "{prefer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_preference_counts_wherever_it_stands(before in "([a-z]{1,5}=[a-z]{1,5}, ?){0,3}", after in "(, ?[a-z]{1,5}){0,3}") {
+            let joined = format!("{before}handling=lenient{after}");
+            prop_assert!(is_lenient(&joined));
+            let strict = format!("{before}handling=strict{after}");
+            prop_assert!(!is_lenient(&strict));
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic(text in any::<String>()) {
+            let _ = is_lenient(&text);
         }
     }
 }

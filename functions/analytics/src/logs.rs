@@ -1,8 +1,7 @@
 //! `POST /logs`: a line of a client's log.
 
 use shared::form::{Field, Kind};
-use shared::function::{Exchange, Step};
-use shared::http::Response;
+use shared::function::{Exchange, Step, handed_on};
 use shared::problem::{Problem, Rule};
 
 /// Levels of a line. The database's CHECK has the same words; a test holds the two together.
@@ -27,5 +26,5 @@ static FIELDS: &[Field] = &[
 pub(crate) fn record(exchange: &Exchange<()>) -> Result<Step, Problem> {
     let mut form = exchange.body(FIELDS)?;
     form.identify(exchange.idempotency_key(), &exchange.id);
-    Ok(Step::call("record_log", form.arguments()?, |kept| Ok(Response::json(201, kept?))))
+    Ok(Step::call("record_log", form.arguments()?, |kept| handed_on(201, kept?)))
 }

@@ -74,15 +74,16 @@ fn answer(saved: Vec<u8>, session_id: &str, is_risky: bool) -> Result<Response, 
     let object = Object::of_bytes(&saved).ok_or_else(unexpected)?;
     let replayed = object.get("replayed").and_then(Raw::boolean).ok_or_else(unexpected)?;
     let message = object.get("message").and_then(Object::read).ok_or_else(unexpected)?;
-    let seq = message.get("seq").and_then(|seq| shared::json::digits(seq.text())).ok_or_else(unexpected)?;
+    let seq = message.get("seq").and_then(|seq| shared::json::digits(seq.text()));
+    let after = seq.and_then(|seq| seq.checked_add(1)).ok_or_else(unexpected)?;
     let mut response = Response::json(if replayed { 200 } else { 201 }, saved);
     if is_risky {
         crisis::add_to(&mut response);
     }
     if !replayed {
         // The page that holds this message and no other.
-        let after = cursor::encode(Order::Desc, seq + 1);
-        response.add("location", ["?session_id=", session_id, "&limit=1&before=", &after].concat());
+        let cursor = cursor::encode(Order::Desc, after);
+        response.add("location", ["?session_id=", session_id, "&limit=1&before=", &cursor].concat());
     }
     Ok(response)
 }
@@ -90,5 +91,7 @@ fn answer(saved: Vec<u8>, session_id: &str, is_risky: bool) -> Result<Response, 
 /// Whether a request to save a message says that its writer may be in danger. In doubt it does: a body that cannot be
 /// read may have said so.
 pub(crate) fn may_be_risky(request: &Request) -> bool {
-    Object::of_bytes(&request.body).is_none_or(|body| body.get(RISK_FIELD).is_some_and(|risk| !risk.is_null()))
+    // Any member of that name, should it stand twice.
+    let is_risk = |(name, value): &(String, Raw)| name == RISK_FIELD && !value.is_null();
+    Object::of_bytes(&request.body).is_none_or(|body| body.members.iter().any(is_risk))
 }

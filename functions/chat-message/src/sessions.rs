@@ -1,7 +1,7 @@
 //! `/sessions`: a person's conversations, one of them, and its end.
 
 use shared::form::{Field, Form, Kind};
-use shared::function::{Exchange, Step, unexpected};
+use shared::function::{Exchange, Step, handed_on, unexpected};
 use shared::http::Response;
 use shared::problem::Problem;
 
@@ -41,7 +41,7 @@ pub(crate) fn read(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
 /// `DELETE /sessions/{id}`: everything of it goes, statistics stay.
 pub(crate) fn delete(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
     let arguments = named(exchange, exchange.query(&[])).arguments()?;
-    let step = Step::call("delete_session", arguments, |found| found.map(|_| Response::empty(204)));
+    let step = Step::call("delete_session", arguments, |found| handed_on(200, found?).map(|_| Response::empty(204)));
     Ok(step.done_if_retried(&SESSION_NOT_FOUND))
 }
 

@@ -230,6 +230,32 @@ fn history_is_asked_for_by_page_and_its_cursor_is_opaque() {
 }
 
 #[test]
+fn success_that_is_no_object_is_not_handed_on() {
+    for (method, target) in [
+        ("GET", format!("/sessions/{SESSION}")),
+        ("DELETE", format!("/sessions/{SESSION}")),
+        ("GET", format!("/sessions/{SESSION}/summaries/partial")),
+        ("GET", format!("/?session_id={SESSION}")),
+        ("GET", "/sessions".to_owned()),
+    ] {
+        for found in ["<html>Log in to this network</html>", r#"{"session_id":"018f"#, "[]", ""] {
+            let (response, _) = respond(request(method, &target, ""), Some((200, found)));
+            assert_eq!(response.status, 502, "{method} {target} {found}: {}", text(&response));
+        }
+    }
+}
+
+#[test]
+fn a_risk_that_stands_twice_is_answered_with_help() {
+    for risks in [r#""risk":null,"risk":{"label":"x"}"#, r#""risk":{"label":"x"},"risk":null"#] {
+        let body = save_body().replacen('{', &format!("{{{risks},"), 1);
+        let (response, sent) = respond(request("POST", "/", &body), None);
+        assert_eq!((response.status, sent.len()), (422, 0));
+        assert!(text(&response).contains(r#""crisis":"#), "{risks}: {}", text(&response));
+    }
+}
+
+#[test]
 fn every_answer_names_its_request_and_lets_its_page_read_it() {
     for (given, upstream, status) in [
         (request("POST", "/", &save_body()), Some((200, SAVED)), 201),

@@ -103,6 +103,7 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::Format;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     #[test]
     fn the_first_type_of_ours_decides() {
@@ -113,6 +114,20 @@ mod tests {
             ("text/html, image/svg+xml;q=0.9, application/json", Format::Svg),
         ] {
             assert_eq!(Format::accepted(accept), format, "{accept}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_ours_decides_nothing(others in proptest::collection::vec("[a-z]{1,4}/[a-z*]{1,4}(;q=0.[0-9])?", 0..4)) {
+            prop_assert_eq!(Format::accepted(&others.join(", ")), Format::Json);
+            let with = [others, vec!["image/svg+xml;q=0.1".to_owned(), "text/vnd.mermaid".to_owned()]].concat();
+            prop_assert_eq!(Format::accepted(&with.join(" , ")), Format::Svg);
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic(text in any::<String>()) {
+            let _ = Format::accepted(&text);
         }
     }
 }

@@ -39,6 +39,7 @@ fn matches(known: &str, etag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::matches;
+    use proptest::prelude::{any, prop_assert, proptest};
 
     #[test]
     fn if_none_match_is_a_list_compared_weakly() {
@@ -47,6 +48,21 @@ mod tests {
         }
         for known in ["", "\"33\"", "3", "\"2\""] {
             assert!(!matches(known, "\"3\""), "{known}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_tag_is_known_wherever_it_stands(others in proptest::collection::vec("\"[0-4]{1,2}\"", 0..4), version in 50..99_u32) {
+            let etag = format!("\"{version}\"");
+            prop_assert!(!matches(&others.join(", "), &etag));
+            let with = [others, vec![format!("W/{etag}")]].concat().join(",");
+            prop_assert!(matches(&with, &etag));
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic(text in any::<String>()) {
+            prop_assert!(!matches(&text, "\"7\"") || text.contains('*') || text.contains("\"7\""));
         }
     }
 }

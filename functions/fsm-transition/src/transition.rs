@@ -63,3 +63,21 @@ fn version_of(etag: &str) -> Option<u64> {
     let version = etag.strip_prefix("\"").and_then(|rest| rest.strip_suffix("\""))?;
     digits(version).filter(|version| i32::try_from(*version).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::version_of;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn a_tag_is_a_version_in_quotes(version in any::<u32>(), text in any::<String>()) {
+            let expected = i32::try_from(version).is_ok().then_some(u64::from(version));
+            prop_assert_eq!(version_of(&format!("\"{version}\"")), expected);
+            for other in [format!("{version}"), format!("W/\"{version}\""), format!("\"{version}"), format!("\"+{version}\"")] {
+                prop_assert_eq!(version_of(&other), None, "{}", other);
+            }
+            let _ = version_of(&text);
+        }
+    }
+}

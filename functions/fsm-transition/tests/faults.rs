@@ -283,3 +283,18 @@ fn a_definition_loses_white_space_and_nothing_else() {
     let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     assert_eq!(value(&minify(CHECK_IN)), value(CHECK_IN));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic_and_a_broken_one_is_told_with_its_name(
+        text in "[\\[\\]{}\":,a-z0-9 \n]{0,40}", from in 0..CHECK_IN.len(), length in 0..6_usize, new in "[\\[\\]{}\":,é0a]{0,3}"
+    ) {
+        let end = (from + length).min(CHECK_IN.len());
+        let changed = [&CHECK_IN[..from], &new, &CHECK_IN[end..]].concat();
+        for text in [text, changed] {
+            for fault in faults("check-in.json", &text) {
+                proptest::prop_assert!(fault.starts_with(FILE), "{}", fault);
+            }
+        }
+    }
+}

@@ -227,6 +227,7 @@ mod tests {
     use crate::config::{Config, Variables};
     use crate::fake::{FakeHost, run};
     use crate::json::Object;
+    use proptest::prelude::{any, prop_assert, proptest};
 
     fn config(jwks: Option<&str>) -> Config {
         config_with(jwks, None)
@@ -377,6 +378,23 @@ mod tests {
             r#"{"crv":"P-256"}"#,
         ] {
             assert!(!usable(jwk), "{jwk}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_set_makes_the_reader_panic_and_none_changes_what_a_key_is_for(
+            text in any::<String>(), name in "kty|crv|alg|use|d|key_ops", value in "\"(RSA|HS256|enc|none|x)\"|\\[\"sign\"\\]|7"
+        ) {
+            let (host, config) = (FakeHost::default(), config(None));
+            for set in [text, format!(r#"{{"keys":[{{"{name}":{value},"kty":"EC","crv":"P-256","kid":"k1","x":"k1"}}]}}"#)] {
+                let keys = KeyStore::new();
+                host.answer(200, &set);
+                let found = find(&keys, &host, &config, "k1");
+                // The first of two members of one name counts, so each of these takes the key away.
+                prop_assert!(found != "ok", "{} {}", name, value);
+                host.answers.borrow_mut().clear();
+            }
         }
     }
 }

@@ -151,3 +151,38 @@ fn check_form(token: &str) -> Result<(), Problem> {
     };
     Err(Problem::new(&code::API_KEY_AS_TOKEN, detail))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bearer;
+    use crate::http::Request;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    fn token(header: &str) -> Result<Option<String>, &'static str> {
+        let request = Request {
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: vec![("authorization", header.to_owned())],
+            body: Vec::new(),
+            body_error: None,
+        };
+        bearer(&request).map(|token| token.map(str::to_owned)).map_err(|problem| problem.code.name)
+    }
+
+    proptest! {
+        #[test]
+        fn the_scheme_is_bearer_in_any_case_and_nothing_else(
+            scheme in "[Bb][Ee][Aa][Rr][Ee][Rr]|[a-z]{0,7}", blank in " {1,3}", text in "[A-Za-z0-9._-]{1,20}"
+        ) {
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+            let expected = if is_bearer { Ok(Some(text.clone())) } else { Err("missing_token") };
+            prop_assert_eq!(token(&format!("{scheme}{blank}{text} ")), expected);
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic(header in any::<String>()) {
+            let _ = token(&header);
+        }
+    }
+}

@@ -21,6 +21,7 @@ use crate::{
     build,
     checkout::Checkout,
     error::{Error, Result},
+    fuzz,
     host::Host,
     progress::Progress,
     signals,
@@ -29,8 +30,20 @@ use crate::{
 use report::{Outcome, Report};
 
 /// The steps, in the order they run.
-pub const STEPS: [&str; 11] =
-    ["fmt", "clippy", "unit", "wasm", "build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"];
+pub const STEPS: [&str; 12] = [
+    "fmt",
+    "clippy",
+    "unit",
+    "fuzz",
+    "wasm",
+    "build",
+    "glue",
+    "deploy",
+    "migrations",
+    "advisors",
+    "conformance",
+    "faults",
+];
 
 /// What `cargo xtask test` was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +84,9 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     }
     if wanted("unit") {
         report.step("unit", rust::unit_tests(checkout)).await;
+    }
+    if wanted("fuzz") {
+        report.step("fuzz", fuzz::check(checkout)).await;
     }
     if wanted("wasm") {
         wasm::tests(checkout, report).await?;

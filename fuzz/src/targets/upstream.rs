@@ -1,0 +1,42 @@
+//! What the database answers, in all its forms: nothing of it reaches the caller in a problem but what may.
+
+use serde_json::{Value, json};
+
+use super::reference::Members;
+use super::request::tell;
+use crate::engine::Verdict;
+use crate::input::Message;
+
+/// Feeds one message, and then the same one with only that left of the database's answers which may matter: the caller
+/// must be told the same both times.
+pub(crate) fn run(input: &str) -> Verdict {
+    let told = tell(input, &|_| {})?;
+    if told.response.header("content-type") == Some("application/problem+json") {
+        let raised: Vec<_> = told.raised.iter().map(|raised| raised.code.name).collect();
+        let again = tell(input, &|message: &mut Message| {
+            for answer in message.answers.iter_mut().flatten().filter(|answer| answer.status != 200) {
+                answer.body = essence(&answer.body, &raised).unwrap_or_default();
+            }
+        })?;
+        for name in ["code", "title", "detail", "type", "status"] {
+            let (first, second) = (told.json.get(name), again.json.get(name));
+            ensure!(first == second, "the database's words get out: {first:?} {second:?}");
+        }
+        let after = told.response.header("retry-after");
+        ensure!(after.is_none_or(|after| after.parse::<u64>().is_ok()), "Retry-After is no number: {after:?}");
+    }
+    Ok(told.sight())
+}
+
+/// What may matter of an error: its code, its message where that names a problem of ours, and the details of that one.
+fn essence(body: &[u8], raised: &[&str]) -> Option<Vec<u8>> {
+    let body = Members::of(std::str::from_utf8(body).ok()?)?;
+    let code = body.string("code").unwrap_or_default();
+    let mut left = json!({ "code": code, "message": "relation \"secrets\" does not exist" });
+    if let Some(message) = body.string("message").filter(|message| raised.contains(&&**message)) {
+        let members = left.as_object_mut()?;
+        members.insert("message".to_owned(), Value::from(message));
+        members.insert("details".to_owned(), Value::from(body.string("details").unwrap_or_default()));
+    }
+    Some(left.to_string().into_bytes())
+}
