@@ -52,6 +52,10 @@ language plpgsql volatile security invoker set search_path = '' as $$
 declare
   total integer;
   accepted integer;
+  -- How far the sender's clock is behind: at most a century, as one that has lost its time says 1970. Without a limit it
+  -- could push a time out of what timestamptz holds, and that would refuse the whole batch.
+  sender_is_behind interval := now() - least(greatest(coalesce(record_events.sent_at, now()),
+    now() - interval '100 years'), now() + interval '100 years');
 begin
   if jsonb_typeof(record_events.events) is distinct from 'array' then
     raise invalid_parameter_value using message = 'events_not_an_array';
@@ -65,8 +69,7 @@ begin
   -- target: naming one asks for the right to read, which anon has not.
   insert into public.analytics (id, event_type, event_data, session_id, occurred_at)
     select e.id, e.event_type, coalesce(e.event_data, '{}'), e.session_id,
-      -- now() - sent_at is how far the sender's clock is behind.
-      coalesce(e.occurred_at + (now() - coalesce(record_events.sent_at, now())), now())
+      coalesce(e.occurred_at + sender_is_behind, now())
     from rows from (
       jsonb_to_recordset(record_events.events)
         as (id uuid, event_type text, event_data jsonb, session_id uuid, occurred_at timestamptz)

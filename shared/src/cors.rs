@@ -30,7 +30,8 @@ impl AllowedOrigins {
         all.then_some(text)
     }
 
-    /// Adds the CORS headers to an answer: none for an origin that is not on the list.
+    /// Adds the CORS headers to an answer: none for an origin that is not on the list. A preflight's answer has an
+    /// `Allow`, which is what the page is told.
     pub fn apply(&self, request: &Request, response: &mut Response) {
         let has = |origin: &str| list(&self.0).any(|allowed| allowed == origin);
         let allowed = if has("*") {
@@ -45,15 +46,19 @@ impl AllowedOrigins {
         };
         response.add("access-control-allow-origin", allowed);
         response.add("access-control-expose-headers", EXPOSE_HEADERS);
+        if is_preflight(request)
+            && let Some(methods) = response.header("allow").map(str::to_owned)
+        {
+            response.add("access-control-allow-methods", methods);
+            response.add("access-control-allow-headers", ALLOW_HEADERS);
+            response.add("access-control-max-age", MAX_AGE_SECONDS);
+        }
     }
+}
 
-    /// The answer to a preflight for a resource with these methods. [`AllowedOrigins::apply`] adds the rest.
-    pub fn preflight(methods: &str) -> Response {
-        Response::empty(204)
-            .with("access-control-allow-methods", methods)
-            .with("access-control-allow-headers", ALLOW_HEADERS)
-            .with("access-control-max-age", MAX_AGE_SECONDS)
-    }
+/// Whether a browser asks what a page may do (the Fetch standard's CORS-preflight request).
+pub(crate) fn is_preflight(request: &Request) -> bool {
+    request.method == "OPTIONS" && request.header("access-control-request-method").is_some()
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {

@@ -39,6 +39,9 @@ const GATEWAY_PARAMETERS: &[&str] = &["apikey", "forceFunctionRegion"];
 /// Most members an object with known fields may have: each is compared with all the others.
 const MAX_MEMBERS: usize = 64;
 
+/// Longest number that measures something, in digits and signs.
+const LONGEST_NUMBER: usize = 32;
+
 /// Deepest object that is stored, in levels of objects and arrays.
 const MAX_DEPTH: usize = 16;
 
@@ -413,6 +416,10 @@ fn is_fraction(json: &str) -> bool {
     let (mantissa, exponent) = (json.get(..at).unwrap_or_default(), json.get(at + 1..).unwrap_or_default());
     let (whole, decimals) = cut(mantissa, b'.');
     let decimals = decimals.unwrap_or_default();
+    // More decimals than PostgreSQL's `double precision` takes.
+    if json.len() > LONGEST_NUMBER {
+        return false;
+    }
     let is_zero = |digits: &str| digits.bytes().all(|digit| digit == b'0');
     match exponent.strip_prefix("-") {
         Some(power) if !is_zero(power) && power.len() < 3 => whole.len() == 1 && whole != "-",
@@ -423,10 +430,9 @@ fn is_fraction(json: &str) -> bool {
 
 /// Whether a JSON number is at least 0, and none that no `double precision` holds.
 fn is_amount(json: &str) -> bool {
-    const LONGEST: usize = 32;
     let at = json.bytes().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(json.len());
     let exponent = json.len().saturating_sub(at + 1);
-    json.as_bytes().first().is_some_and(u8::is_ascii_digit) && json.len() <= LONGEST && exponent <= 3
+    json.as_bytes().first().is_some_and(u8::is_ascii_digit) && json.len() <= LONGEST_NUMBER && exponent <= 3
 }
 
 fn stored_object(value: &Value, max_bytes: usize) -> Result<String, Fault> {

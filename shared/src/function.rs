@@ -8,7 +8,7 @@ use crate::auth::{self, Authenticator, Caller};
 use crate::breaker::Breaker;
 use crate::code::{self, Code};
 use crate::config::{Config, Level, Variables};
-use crate::cors::AllowedOrigins;
+use crate::cors::{AllowedOrigins, is_preflight};
 use crate::form::{Field, Form};
 use crate::health::{self, Found, Health};
 use crate::host::Host;
@@ -266,7 +266,11 @@ impl<H: Host, F: Function> Edge<H, F> {
             allow.push_str(if operation.method == "GET" { ", HEAD, " } else { ", " });
         }
         if allow.is_empty() {
-            return Err(Problem::new(&code::NOT_FOUND, "The function has no resource at this path."));
+            if !is_preflight(request) {
+                return Err(Problem::new(&code::NOT_FOUND, "The function has no resource at this path."));
+            }
+            // So that the page may ask, and read that there is nothing.
+            allow.push_str("GET, HEAD, POST, PUT, DELETE, ");
         }
         allow.push_str("OPTIONS");
         if is_health && matches!(request.method.as_str(), "GET" | "HEAD") {
@@ -275,7 +279,7 @@ impl<H: Host, F: Function> Edge<H, F> {
         }
         let Some(operation) = operation_of(operations, &request.method) else {
             return if request.method == "OPTIONS" {
-                Ok(options(request, &allow))
+                Ok(Response::empty(204).with("allow", allow))
             } else {
                 Err(Problem::method_not_allowed(allow))
             };
@@ -313,6 +317,7 @@ impl<H: Host, F: Function> Edge<H, F> {
             token: caller.as_ref().map(|caller| caller.token.as_str()),
             request,
             request_id,
+            timeout_ms: setup.config.timeout_ms,
         };
         let found = postgrest::call(&self.host, &setup.config, &self.breaker, rpc, &record.retries).await;
         record.db_ms.set(self.host.now_ms().saturating_sub(started_ms));
@@ -352,10 +357,12 @@ impl<H: Host, F: Function> Edge<H, F> {
         let mut found = None;
         if health::is_deep(request)? {
             let config = &self.setup()?.config;
-            found = self.health.recent(&self.host, config.timeout_ms).await;
+            let timeout_ms = config.timeout_ms.min(health::TIMEOUT_MS);
+            found = self.health.recent(&self.host, timeout_ms).await;
             if found.is_none() {
                 let started_ms = self.host.now_ms();
-                let rpc = Rpc { function: health::PROBE, arguments: "{}", token: None, request, request_id };
+                let rpc =
+                    Rpc { function: health::PROBE, arguments: "{}", token: None, request, request_id, timeout_ms };
                 let answer = postgrest::call(&self.host, config, &self.breaker, rpc, &record.retries).await;
                 let checked_ms = self.host.now_ms();
                 record.db_ms.set(checked_ms.saturating_sub(started_ms));
@@ -497,15 +504,6 @@ fn misconfigured(faulty: &[&str]) -> Problem {
         detail.push_str(name);
     }
     Problem::detailed(&code::MISCONFIGURED, detail + ". See docs/configuration.md.")
-}
-
-/// The answer to OPTIONS: a preflight where a browser asks for one, else what RFC 9110 section 9.3.7 says.
-fn options(request: &Request, allow: &str) -> Response {
-    if request.header("access-control-request-method").is_some() {
-        AllowedOrigins::preflight(allow)
-    } else {
-        Response::empty(204).with("allow", allow)
-    }
 }
 
 #[cfg(test)]

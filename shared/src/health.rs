@@ -16,6 +16,8 @@ pub(crate) const PATH: &str = "health";
 pub(crate) const PROBE: &str = "database_is_there";
 /// How long what was found is told again, in milliseconds: a monitor, or many, must not become load.
 const REMEMBERED_MS: u64 = 10_000;
+/// How long the probe may take, retries and all, in milliseconds: what takes longer is not healthy, and others wait.
+pub(crate) const TIMEOUT_MS: u64 = 2000;
 /// How long to wait for somebody else's probe before looking again, in milliseconds.
 const WAIT_MS: u32 = 20;
 

@@ -54,6 +54,8 @@ pub(crate) struct Rpc<'a> {
     pub(crate) request: &'a Request,
     /// The request's id.
     pub(crate) request_id: &'a str,
+    /// How long all its tries together may take, in milliseconds.
+    pub(crate) timeout_ms: u64,
 }
 
 /// Calls a database function, and again while that may help: nothing else of an operation leaves the function.
@@ -79,7 +81,7 @@ pub(crate) async fn call<H: Host>(
         headers.extend(rpc.request.header(name).map(|value| (name, value)));
     }
     let url = [&config.supabase_url, "/rest/v1/rpc/", rpc.function].concat();
-    let deadline = host.now_ms() + config.timeout_ms;
+    let deadline = host.now_ms() + rpc.timeout_ms;
     loop {
         let now = host.now_ms();
         breaker.admit(now).map_err(|wait| unavailable().retry_after(wait.div_ceil(1000)))?;
@@ -236,7 +238,8 @@ mod tests {
             body: Vec::new(),
             body_error: None,
         };
-        let rpc = Rpc { function: "f", arguments: "{}", token: None, request: &request, request_id: "r-1" };
+        let timeout_ms = config.timeout_ms;
+        let rpc = Rpc { function: "f", arguments: "{}", token: None, request: &request, request_id: "r-1", timeout_ms };
         let outcome = match run(call(&host, &config, breaker, rpc, &Cell::new(0))).unwrap() {
             Ok(answer) => answer.status.to_string(),
             Err(problem) => {

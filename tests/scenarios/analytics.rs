@@ -51,6 +51,36 @@ async fn an_event_without_an_id_gets_one_and_is_counted_each_time() {
 }
 
 #[tokio::test]
+async fn with_an_idempotency_key_events_without_an_id_are_counted_once() {
+    let person = Person::new(&Stack::running()).await;
+    let word = word();
+    let send = async |key: Uuid, body: &Value| {
+        person.call("POST", "analytics", "").header("idempotency-key", key.to_string()).json(body).send().await
+    };
+    let own = event(&word);
+    let mut none = own.clone();
+    none.as_object_mut().unwrap().remove("id");
+    let key = Uuid::new_v4();
+    counted(&send(key, &none).await, 1, 0);
+    counted(&send(key, &none).await, 0, 1);
+    // One event is what the key stands for; those of a batch are numbered from it, and an id of their own is kept.
+    assert!(stored(&person.stack, &word).await.iter().any(|event| event.id == key));
+    let batch = json!({ "events": [none, own, none] });
+    counted(&send(key, &batch).await, 3, 0);
+    counted(&send(key, &batch).await, 0, 3);
+    let lines = [&none, &own, &none].map(Value::to_string).join("\n");
+    let call = person.call("POST", "analytics", "").header("idempotency-key", key.to_string());
+    counted(&call.body("application/x-ndjson", lines).send().await, 0, 3);
+    counted(&send(Uuid::new_v4(), &batch).await, 2, 1);
+    assert_eq!(count(&person.stack, &word).await, 6);
+    let wrong = person.call("POST", "analytics", "").header("idempotency-key", "mine").json(&batch).send().await;
+    assert_eq!(
+        faults(&assert_problem(&wrong, 422, "validation_failed")),
+        [("/id".to_owned(), "invalid_uuid".to_owned())]
+    );
+}
+
+#[tokio::test]
 async fn the_devices_clock_error_is_taken_out() {
     let person = Person::new(&Stack::running()).await;
     let (stack, word) = (&person.stack, word());

@@ -518,6 +518,8 @@ async fn whatever_a_migration_leaves_open_is_noticed() {
         alter table public.planted force row level security;";
     let policy = "create policy planted on public.planted for select to authenticated using (false);";
     let table = "create table public.planted (id integer);";
+    // As a person's.
+    let owned = format!("create table public.planted (id uuid references auth.users (id));{secured}{policy}{closed}");
     let function = |options: &str| {
         format!("create function public.planted() returns integer language sql {options} as 'select 1';")
     };
@@ -525,6 +527,22 @@ async fn whatever_a_migration_leaves_open_is_noticed() {
     let cases: Vec<(String, &[&str])> = vec![
         (format!("{table}{secured}{policy}{closed}"), &[]),
         (function("set search_path = ''") + shut, &[]),
+        (format!("{owned} alter table public.planted alter id set statistics 0;"), &[]),
+        (owned.clone(), &["samples of id"]),
+        (
+            format!(
+                "{owned} alter table public.planted alter id set statistics 0;
+                 create index planted_on_text on public.planted ((id::text));"
+            ),
+            &["samples of planted_on_text"],
+        ),
+        (
+            format!(
+                "{owned} alter table public.planted add n integer, alter id set statistics 0, alter n set statistics 0;
+                 create statistics public.planted_on_both on id, n from public.planted;"
+            ),
+            &["samples of planted_on_both"],
+        ),
         // As it comes, with the platform's default privileges.
         (format!("{table}{secured}{policy}"), &["anon may SELECT", "anon may DELETE", "authenticated may UPDATE"]),
         (format!("{table}{policy}{closed}"), &["row level security is off", "not forced"]),

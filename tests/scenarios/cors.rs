@@ -1,6 +1,7 @@
 //! Browsers: the preflight, and what a page may read. The local stack lets every origin in.
 
 use conformance::client::call;
+use conformance::isolated::Isolated;
 use conformance::person::{Person, message};
 use conformance::stack::Stack;
 use uuid::Uuid;
@@ -34,6 +35,42 @@ async fn a_preflight_allows_what_supabase_js_sends() {
         "tracestate",
     ] {
         assert!(allowed.contains(&header), "{header}");
+    }
+}
+
+/// So that the page's request is sent, and its 404 can be read.
+#[tokio::test]
+async fn a_preflight_of_an_unknown_path_is_answered_as_any() {
+    let answer = call("OPTIONS", format!("{}/nowhere", Stack::running().function("chat-message")))
+        .header("origin", PAGE)
+        .header("access-control-request-method", "DELETE")
+        .send()
+        .await;
+    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (204, "*"));
+    assert!(answer.header("access-control-allow-methods").contains("DELETE"));
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_on_the_list_is_told_nothing() {
+    let stack = Stack::running();
+    let function =
+        Isolated::start(&stack, "analytics", &[("ALLOWED_ORIGINS", "https://one.example, https://two.example")]).await;
+    for method in ["OPTIONS", "POST"] {
+        let ask = async |origin: &str| {
+            let request = call(method, &function.url).header("origin", origin);
+            request.header("access-control-request-method", "POST").send().await
+        };
+        for origin in ["https://one.example", "https://two.example"] {
+            let answer = ask(origin).await;
+            assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (origin, "Origin"));
+        }
+        for origin in [PAGE, "null", "https://one.example.evil", "http://one.example", "https://one.example:444"] {
+            let answer = ask(origin).await;
+            let told: Vec<_> =
+                answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")).collect();
+            assert!(told.is_empty(), "{method} {origin}: {told:?}");
+            assert_eq!(answer.header("vary"), "Origin", "{method} {origin}");
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use chat_message::MESSAGE_MAX_CHARS;
 use conformance::person::Person;
+use conformance::scratch_database::ScratchDatabase;
 use conformance::stack::Stack;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -114,4 +116,73 @@ async fn last_activity_is_the_servers_time_whatever_a_caller_sends() {
         let stored = answer.json()[0]["last_activity"].as_str().unwrap().to_owned();
         assert!(stored.as_str() >= before.as_str().unwrap() && stored.as_str() < "2999", "{stored}");
     }
+}
+
+/// A hundred people, the first of whom has half of everything.
+const ONE_WITH_MUCH: &str = "
+    set session_replication_role = replica;
+    create function pg_temp.nth(n bigint) returns uuid language sql immutable
+      as $$ select lpad(to_hex(n), 32, '0')::uuid $$;
+    insert into public.sessions (session_id, user_id, fsm_state)
+      select pg_temp.nth(n), pg_temp.nth(case when n % 2 = 0 then 1 else 1 + n % 100 end),
+        case when n % 2 = 0 then 'goals' else 'welcome' end from generate_series(1, 10000) n;
+    insert into public.chat_history (session_id, id, role, message, seq)
+      select pg_temp.nth(case when n % 2 = 0 then 2 else n end), pg_temp.nth(n), 'user',
+        case when n % 2 = 0 then 'my secret' else n::text end, n from generate_series(1, 10000) n;
+    insert into public.analytics (user_id, event_type)
+      select pg_temp.nth(case when n % 2 = 0 then 1 else 1 + n % 100 end), 'e' || case when n % 2 = 0 then 0 else n end
+      from generate_series(1, 10000) n;
+    set session_replication_role = origin;
+    analyze;";
+
+/// What each of these filters is guessed to find, as PostgREST would ask for somebody else: with the value of the one
+/// who has much, and with one that nobody has.
+async fn guesses(database: &Client) -> Vec<(&'static str, [i64; 2])> {
+    let filters = [
+        ("sessions", "user_id", ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-00000000ffff"]),
+        ("sessions", "fsm_state", ["goals", "no such state"]),
+        (
+            "chat_history",
+            "session_id",
+            ["00000000-0000-0000-0000-000000000002", "00000000-0000-0000-0000-00000000ffff"],
+        ),
+        ("chat_history", "message", ["my secret", "another secret"]),
+        ("analytics", "user_id", ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-00000000ffff"]),
+        ("analytics", "event_type", ["e0", "no_such_event"]),
+    ];
+    let claims = json!({ "sub": Uuid::new_v4(), "role": "authenticated" });
+    let begin = format!("begin; set local role authenticated; set local \"request.jwt.claims\" = '{claims}';");
+    database.batch_execute(&begin).await.unwrap();
+    let mut found = Vec::new();
+    for (table, column, values) in filters {
+        let mut rows = [0; 2];
+        for (value, rows) in values.iter().zip(&mut rows) {
+            let query = format!("explain (format json) select from public.{table} where {column} = '{value}'");
+            let plan: Value = database.query_one(&query, &[]).await.unwrap().get(0);
+            *rows = plan[0]["Plan"]["Plan Rows"].as_i64().unwrap();
+        }
+        found.push((column, rows));
+    }
+    database.batch_execute("rollback").await.unwrap();
+    found
+}
+
+/// `Prefer: count=planned` tells the planner's guess to whoever asks.
+#[tokio::test]
+async fn the_planners_guesses_say_nothing_of_anothers_rows() {
+    let scratch = ScratchDatabase::new(&Stack::running()).await;
+    let database = scratch.connect().await;
+    database.batch_execute(ONE_WITH_MUCH).await.unwrap();
+    let told = guesses(&database).await;
+    // With samples they do, or this test holds nothing.
+    let sample = "alter table public.sessions alter user_id set statistics 100, alter fsm_state set statistics 100;
+        alter table public.chat_history alter session_id set statistics 100, alter message set statistics 100;
+        alter table public.analytics alter user_id set statistics 100, alter event_type set statistics 100;
+        analyze;";
+    database.batch_execute(sample).await.unwrap();
+    let sampled = guesses(&database).await;
+    drop(database);
+    scratch.remove().await;
+    assert!(told.iter().all(|(_, [much, none])| much == none), "{told:?}");
+    assert!(sampled.iter().all(|(_, [much, none])| much != none), "{sampled:?}");
 }

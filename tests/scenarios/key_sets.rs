@@ -12,6 +12,7 @@ use conformance::isolated::Isolated;
 use conformance::key_server::{Counts, KeyServer};
 use conformance::person::{Person, message};
 use conformance::stack::{Stack, repository};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use uuid::Uuid;
@@ -101,6 +102,37 @@ async fn a_rotated_key_works_at_once() {
     scene.issuer.publish(&[old.key().public_jwk(), new.key().public_jwk()]);
     scene.reaches_the_database(&new.good()).await;
     assert_eq!(scene.issuer.counts(), Counts { key_sets: 2, forwarded: 2 });
+}
+
+#[tokio::test]
+async fn of_many_callers_at_once_one_fetches_the_key_set_and_all_are_let_in() {
+    let person = Person::new(&Stack::running()).await;
+    let (old, new) = (Forge::new(&person), Forge::new(&person).with_foreign_key());
+    let (old_jwk, new_jwk) = (old.key().public_jwk(), new.key().public_jwk());
+    let scene = Scene::new(person, std::slice::from_ref(&old_jwk), &[]).await;
+    let first = join_all((0..20).map(|_| async { scene.save(&old.good()).await })).await;
+    assert!(first.iter().all(|answer| answer.status == 201), "{}", first[0].text());
+    assert_eq!(scene.issuer.counts().key_sets, 1);
+
+    scene.issuer.publish(&[old_jwk, new_jwk]);
+    for answer in join_all((0..20).map(|_| async { scene.save(&new.good()).await })).await {
+        // As far as PostgREST, which does not know the key.
+        assert_problem(&answer, 401, "token_rejected");
+    }
+    assert_eq!(scene.issuer.counts().key_sets, 2);
+}
+
+#[tokio::test]
+async fn without_a_key_set_nobody_waits_for_more_than_one_attempt_of_another() {
+    let person = Person::new(&Stack::running()).await;
+    let forge = Forge::new(&person);
+    let scene = Scene::new(person, &[], &[]).await;
+    scene.issuer.answer(500, "");
+    for answer in join_all((0..20).map(|_| async { scene.save(&forge.good()).await })).await {
+        assert_problem(&answer, 503, "keys_unavailable");
+    }
+    // All but those that came after the first attempt had failed.
+    assert!(scene.issuer.counts().key_sets <= 3, "{:?}", scene.issuer.counts());
 }
 
 #[tokio::test]

@@ -235,6 +235,17 @@ async fn the_devices_clock_error_is_taken_out_and_what_cannot_be_true_is_clamped
 }
 
 #[tokio::test]
+async fn a_clock_that_is_millennia_off_refuses_no_batch() {
+    let person = Person::new(&Stack::running()).await;
+    let (first, last) = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z");
+    for (occurred_at, sent_at) in [(first, last), (last, first), (first, first), (last, last)] {
+        let mut batch = json!({ "events": events(2, &word()), "sent_at": sent_at });
+        batch["events"][0]["occurred_at"] = json!(occurred_at);
+        counted(&person.rest("POST", "rpc/record_events").json(&batch).send().await, 2, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_time_given_past_the_function_is_clamped_too_and_the_owner_of_the_database_may_mean_any() {
     let stack = Stack::running();
     let (person, visitor, word) = (Person::new(&stack).await, Visitor(stack.clone()), word());

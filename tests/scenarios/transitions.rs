@@ -221,17 +221,36 @@ async fn a_session_that_has_moved_on_is_a_conflict() {
     assert_eq!((&problem["state"], &problem["version"]), (&json!("support_people"), &json!(1)));
     assert_eq!(if_match("\"1\"").await.status, 200);
     assert_eq!(if_match("*").await.status, 200);
-    for etag in ["1", "W/\"1\"", "\"x\"", "\"1\", \"2\""] {
+    for etag in ["1", "w/\"1\"", "\"x\"", "\"1\", \"2\""] {
         let problem = assert_problem(&if_match(etag).await, 422, "validation_failed");
         assert_eq!(faults(&problem), [("/expected_version".to_owned(), "invalid_etag".to_owned())]);
     }
     let mut both = unclear.clone();
     both["expected_version"] = json!(1);
-    let answer = person.call("POST", "fsm-transition", "").header("if-match", "\"2\"").json(&both).send().await;
+    let send_both =
+        |etag: &str| person.call("POST", "fsm-transition", "").header("if-match", etag.to_owned()).json(&both).send();
     assert_eq!(
-        faults(&assert_problem(&answer, 422, "validation_failed")),
+        faults(&assert_problem(&send_both("\"2\"").await, 422, "validation_failed")),
         [("/expected_version".to_owned(), "if_match_mismatch".to_owned())]
     );
+    assert_problem(&send_both("\"1\"").await, 412, "version_conflict");
+}
+
+/// A host that compresses an answer may weaken its tag, as Deno does.
+#[tokio::test]
+async fn the_tag_of_a_compressed_answer_is_good_for_the_next_request() {
+    let person = Person::new(&Stack::running()).await;
+    let session_id = Uuid::new_v4();
+    moved(&person, &json!({ "session_id": session_id, "event": "next_step" })).await;
+    let target = format!("?session_id={session_id}");
+    let look = || person.call("GET", "fsm-transition", &target).header("accept-encoding", "gzip");
+    let etag = look().send().await.header("etag").to_owned();
+    assert_eq!(look().header("if-none-match", &etag).send().await.status, 304, "{etag}");
+    for etag in [etag, "W/\"2\"".to_owned()] {
+        let body = json!({ "session_id": session_id, "event": "next_step", "response": "yes" });
+        let answer = person.call("POST", "fsm-transition", "").header("if-match", &etag).json(&body).send().await;
+        assert_eq!(answer.status, 200, "{etag}: {}", answer.text());
+    }
 }
 
 #[tokio::test]
@@ -417,14 +436,44 @@ async fn past_the_function_no_state_is_set_and_no_version_turned_back() {
         let answer = person.rest(verb, &trail).json(&json!({ "to_state": "goals" })).send().await;
         assert_eq!(answer.status, 403, "the trail is append-only: {}", answer.text());
     }
-    // A legal move made directly is a move like any other.
+    // A legal move made directly is a move like any other, and made once.
     let legal = json!({ "session_id": session_id, "id": Uuid::new_v4(), "event": "unclear" });
     assert_eq!(person.rest("POST", "session_transitions").json(&legal).send().await.status, 201);
+    for preference in ["", "resolution=ignore-duplicates", "resolution=merge-duplicates"] {
+        let again = person.rest("POST", "session_transitions").header("prefer", preference).json(&legal).send().await;
+        assert!([403, 409].contains(&again.status.as_u16()), "{preference}: {}", again.text());
+    }
+    let twice = json!({ "session_id": session_id, "id": Uuid::new_v4(), "event": "next_step", "response": "yes" });
+    let at_once = person.rest("POST", "session_transitions").header("prefer", "resolution=ignore-duplicates");
+    assert_eq!(at_once.json(&json!([twice, twice])).send().await.status, 409);
     let state = state(&person, session_id).await;
     assert_eq!(
         (&state["state"], &state["version"], &state["attempts"]),
         (&json!("support_people"), &json!(2), &json!({ "support_people": 1 }))
     );
+}
+
+/// The edge and the database must agree on what a response may be.
+#[tokio::test]
+async fn past_the_function_a_response_is_neither_blank_nor_endless() {
+    let person = Person::new(&Stack::running()).await;
+    let session_id = Uuid::new_v4();
+    moved(&person, &json!({ "session_id": session_id, "event": "next_step" })).await;
+    let blank = (1..=char::MAX as u32).filter_map(char::from_u32).filter(|character| character.is_whitespace());
+    let mut refused: Vec<String> = blank.map(String::from).collect();
+    refused.extend([String::new(), "x".repeat(1001)]);
+    for response in refused {
+        for event in ["next_step", "unclear"] {
+            let row = json!({ "session_id": session_id, "id": Uuid::new_v4(), "event": event, "response": response });
+            for target in ["session_transitions", "rpc/transition_session"] {
+                let answer = person.rest("POST", target).json(&row).send().await;
+                assert_eq!(answer.status, 400, "{target} {event} {response:?}: {}", answer.text());
+            }
+        }
+    }
+    assert_eq!(state(&person, session_id).await["version"], 1);
+    let longest = json!({ "session_id": session_id, "event": "next_step", "response": "é".repeat(1000) });
+    moved(&person, &longest).await;
 }
 
 #[tokio::test]

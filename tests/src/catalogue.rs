@@ -41,6 +41,8 @@ pub struct Relation {
     policies: i64,
     /// Policies for everybody, roles of the future included.
     public_policies: Vec<String>,
+    /// What the planner takes samples of: columns, expressions of indexes, extended statistics.
+    sampled: Vec<String>,
 }
 
 /// A function.
@@ -91,7 +93,14 @@ const RELATIONS: &str = "
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum),
       array(select a.attname::text from pg_index i join pg_attribute a
           on a.attrelid = c.oid and a.attnum = any (i.indkey)
-        where i.indrelid = c.oid and i.indisprimary)
+        where i.indrelid = c.oid and i.indisprimary),
+      array(select a.attname::text from pg_attribute a
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and coalesce(a.attstattarget, -1) <> 0
+        union all
+        select i.indexrelid::regclass::text from pg_index i join pg_attribute a on a.attrelid = i.indexrelid
+          where i.indrelid = c.oid and i.indkey[a.attnum - 1] = 0 and coalesce(a.attstattarget, -1) <> 0
+        union all
+        select s.stxname::text from pg_statistic_ext s where s.stxrelid = c.oid)
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
     order by 1";
@@ -190,6 +199,7 @@ fn relation(row: &Row) -> Relation {
         public_policies: row.get(6),
         columns: row.get(7),
         key: row.get(8),
+        sampled: row.get(9),
     }
 }
 

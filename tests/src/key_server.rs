@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -77,6 +78,8 @@ impl KeyServer {
 async fn key_set(State(shared): State<Arc<Shared>>) -> Response {
     shared.counts.lock().unwrap().key_sets += 1;
     let (status, body) = shared.answer.lock().unwrap().clone();
+    // As if it were far away, so that callers come while somebody else's request is on its way.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     (StatusCode::from_u16(status).unwrap(), body).into_response()
 }
 

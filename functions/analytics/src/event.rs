@@ -1,7 +1,6 @@
 //! What an event is made of.
 
 use shared::form::{Field, Form, Kind};
-use shared::id::Id;
 use shared::json::{Object, quoted};
 use shared::problem::Rule;
 
@@ -25,9 +24,8 @@ pub(crate) static FIELDS: &[Field] = &[
     Field::optional("occurred_at", date_time::KIND),
 ];
 
-/// Reads the event that `at` points to, out of so many bytes of JSON. One without an id gets one that is made from the
-/// request's and its `place`.
-pub(crate) fn read(event: Option<Object>, bytes: usize, at: &str, place: usize, request: &Id) -> Form {
+/// Reads the event that `at` points to, out of so many bytes of JSON.
+pub(crate) fn read(event: Option<Object>, bytes: usize, at: &str) -> Form {
     let mut form = Form::default();
     if bytes > EVENT_MAX_BYTES as usize {
         // Nothing more is said of it, nor done with it.
@@ -35,9 +33,6 @@ pub(crate) fn read(event: Option<Object>, bytes: usize, at: &str, place: usize, 
         return form;
     }
     form.add_members(event, FIELDS, at);
-    if form.json("id").is_none() {
-        form.put("id", quoted(request.numbered(place).as_str()));
-    }
     form
 }
 

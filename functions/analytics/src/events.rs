@@ -6,7 +6,7 @@ use shared::form::{Field, Form, Kind};
 use shared::function::{Exchange, Step, handed_on, parse};
 use shared::http::Response;
 use shared::id::Id;
-use shared::json::{self, Object, Raw};
+use shared::json::{self, Object, Raw, quoted};
 use shared::problem::{FieldError, MAX_ERRORS, Problem, Rule};
 use shared::text::parts;
 
@@ -33,6 +33,14 @@ static BESIDE: &[Field] = &[Field::optional(TOKEN, Kind::Text(TOKEN_MAX_CHARS))]
 /// A beacon can send no headers, so its token is in the body; nowhere is it in a URL.
 const TOKEN: &str = "access_token";
 
+/// What a request has for events without an id: its `Idempotency-Key`, and else an id made for it. With the former they
+/// get the same ids each time, so that a request sent again counts nothing twice.
+#[derive(Debug, Clone, Copy)]
+struct Own<'a> {
+    key: Option<&'a str>,
+    made: &'a Id,
+}
+
 /// A request's events.
 #[derive(Debug, Default)]
 struct Batch {
@@ -48,10 +56,11 @@ struct Batch {
 pub(crate) fn record(exchange: &Exchange<()>) -> Result<Step, Problem> {
     let mut query = exchange.query(PARAMETERS);
     let text = exchange.text()?;
+    let own = Own { key: exchange.idempotency_key(), made: &exchange.id };
     let mut batch = if exchange.is_sent_as("application/x-ndjson", false) {
-        Batch::of_lines(text, &exchange.id)
+        Batch::of_lines(text, own)
     } else if exchange.is_sent_as("application/json", true) || exchange.is_sent_as("text/plain", false) {
-        Batch::of_body(parse(text)?, &exchange.id)
+        Batch::of_body(parse(text)?, own)
     } else {
         return Err(Problem::new(
             &code::UNSUPPORTED_MEDIA_TYPE,
@@ -98,7 +107,7 @@ fn told(rejected: &[FieldError]) -> String {
 
 impl Batch {
     /// A body of JSON: a batch where it has `events`, and else one event.
-    fn of_body(body: Raw, request: &Id) -> Self {
+    fn of_body(body: Raw, own: Own) -> Self {
         let mut batch = Self::default();
         let Some(mut object) = Object::read(body) else {
             batch.envelope.add_members(None, ENVELOPE, "");
@@ -109,7 +118,7 @@ impl Batch {
                 let (_, events) = object.members.remove(place);
                 batch.envelope.add_members(Some(object), ENVELOPE, "");
                 match events.array() {
-                    Some(events) => batch.add_all(&events, request),
+                    Some(events) => batch.add_all(&events, own),
                     None => batch.envelope.fault("events", NOT_AN_ARRAY.broken()),
                 }
             }
@@ -120,14 +129,16 @@ impl Batch {
                     bytes -= token.1.text().len();
                     batch.envelope.add_members(Some(Object { members: vec![token] }), BESIDE, "");
                 }
-                batch.add(event::read(Some(object), bytes, "", 0, request));
+                let mut event = event::read(Some(object), bytes, "");
+                event.identify(own.key, own.made);
+                batch.add(event);
             }
         }
         batch
     }
 
     /// A line of JSON for each event. A line that is none, as one torn off, is a fault of its event.
-    fn of_lines(text: &str, request: &Id) -> Self {
+    fn of_lines(text: &str, own: Own) -> Self {
         let mut batch = Self::default();
         let mut events = Vec::new();
         for line in parts(text, b'\n').map(str::trim_ascii).filter(|line| !line.is_empty()) {
@@ -136,24 +147,32 @@ impl Batch {
                 break;
             }
         }
-        batch.add_all_of(events.len(), request, |place| events.get(place).and_then(|line| Raw::parse(line).ok()));
+        batch.add_all_of(events.len(), own, |place| events.get(place).and_then(|line| Raw::parse(line).ok()));
         batch
     }
 
-    fn add_all(&mut self, events: &[Raw], request: &Id) {
-        self.add_all_of(events.len(), request, |place| events.get(place).copied());
+    fn add_all(&mut self, events: &[Raw], own: Own) {
+        self.add_all_of(events.len(), own, |place| events.get(place).copied());
     }
 
     /// Adds so many events, each of which `event` gives, if it is JSON.
-    fn add_all_of<'a>(&mut self, count: usize, request: &Id, event: impl Fn(usize) -> Option<Raw<'a>>) {
+    fn add_all_of<'a>(&mut self, count: usize, own: Own, event: impl Fn(usize) -> Option<Raw<'a>>) {
         if count > MAX_EVENTS {
             return self.envelope.fault("events", TOO_MANY.broken_at(MAX_EVENTS as u64));
         }
+        self.envelope.identify(own.key, own.made);
+        let id = self.envelope.take_text("id").as_deref().and_then(Id::parse).unwrap_or_else(|| own.made.clone());
         for place in 0..count {
             let mut at = String::from("/events/");
             json::push_number(&mut at, place as u64);
             match event(place) {
-                Some(event) => self.add(event::read(Object::read(event), event.text().len(), &at, place, request)),
+                Some(event) => {
+                    let mut event = event::read(Object::read(event), event.text().len(), &at);
+                    if event.json("id").is_none() {
+                        event.put("id", quoted(id.numbered(place).as_str()));
+                    }
+                    self.add(event);
+                }
                 None => self.errors.push(NOT_JSON.broken().at(&at, "")),
             }
         }

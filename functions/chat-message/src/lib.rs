@@ -109,7 +109,7 @@ impl Function for ChatMessage {
 
     fn attend(request: &Request, problem: &mut Problem) {
         // Whatever the path: nobody in a crisis should be told of a typing error alone.
-        if request.method == "POST" && save::may_be_risky(request) {
+        if matches!(request.method.as_str(), "POST" | "PUT") && save::may_be_risky(request) {
             crisis::add_to_problem(problem);
         }
     }

@@ -1,6 +1,6 @@
 //! The issuer's public keys: a JSON Web Key Set (RFC 7517), fetched, remembered, and refetched when it should be.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::auth::Algorithm;
 use crate::auth::token::SignedToken;
@@ -15,6 +15,10 @@ use crate::problem::Problem;
 const FRESH_MS: u64 = 10 * 60 * 1000;
 /// A set that cannot be refetched is used this long all the same: an issuer that is down must not lock users out.
 const STALE_MS: u64 = 60 * 60 * 1000;
+/// How long to wait before looking again whether somebody else has fetched the set, in milliseconds.
+const WAIT_MS: u32 = 20;
+/// How long to wait for somebody else at most, in milliseconds: whoever is fetching may have gone away over it.
+const PATIENCE_MS: u64 = 2000;
 /// After a refetch that an unknown `kid` caused, or one that failed, not again for this long: made-up key ids must
 /// not become a flood of requests.
 const COOLDOWN_MS: u64 = 30 * 1000;
@@ -22,18 +26,17 @@ const COOLDOWN_MS: u64 = 30 * 1000;
 /// The keys an isolate knows.
 #[derive(Debug)]
 pub(crate) struct KeyStore<K> {
-    state: RefCell<State<K>>,
-}
-
-#[derive(Debug)]
-struct State<K> {
-    keys: Vec<PublicKey<K>>,
+    keys: RefCell<Vec<PublicKey<K>>>,
     /// The legacy shared secret, once a token asked for it.
-    secret: Option<PublicKey<K>>,
+    secret: RefCell<Option<PublicKey<K>>>,
     /// When the set was last fetched; `None` before the first time.
-    fetched_ms: Option<u64>,
+    fetched_ms: Cell<Option<u64>>,
     /// No refetch for an unknown key, nor after a failure, before this time.
-    cooldown_until_ms: u64,
+    cooldown_until_ms: Cell<u64>,
+    /// Somebody is fetching the set, and is waited for until then.
+    fetching_until_ms: Cell<u64>,
+    /// How many fetches have come to an end.
+    fetches: Cell<u32>,
 }
 
 /// One usable key of a set.
@@ -49,12 +52,19 @@ struct PublicKey<K> {
 impl<K: Clone> KeyStore<K> {
     /// Knows no key yet.
     pub(crate) fn new() -> Self {
-        Self { state: RefCell::new(State { keys: Vec::new(), secret: None, fetched_ms: None, cooldown_until_ms: 0 }) }
+        Self {
+            keys: RefCell::default(),
+            secret: RefCell::default(),
+            fetched_ms: Cell::default(),
+            cooldown_until_ms: Cell::default(),
+            fetching_until_ms: Cell::default(),
+            fetches: Cell::default(),
+        }
     }
 
     /// Which key set this is, by when it was taken in; `None` when it is time to look for another.
     pub(crate) fn epoch<H: Host>(&self, host: &H, config: &Config) -> Option<u64> {
-        let Some(fetched) = self.state.borrow().fetched_ms else {
+        let Some(fetched) = self.fetched_ms.get() else {
             // A project with a shared secret may never need a set.
             return config.jwt_secret.is_some().then_some(0);
         };
@@ -78,9 +88,8 @@ impl<K: Clone> KeyStore<K> {
             None => {
                 // One the host cannot use is as good as none.
                 let key = host.import_key(found.algorithm, &found.jwk).await.ok_or_else(unknown)?;
-                let mut state = self.state.borrow_mut();
-                let State { keys, secret, .. } = &mut *state;
-                if let Some(same) = keys.iter_mut().chain(secret).find(|known| known.jwk == found.jwk) {
+                let (mut keys, mut secret) = (self.keys.borrow_mut(), self.secret.borrow_mut());
+                if let Some(same) = keys.iter_mut().chain(secret.as_mut()).find(|known| known.jwk == found.jwk) {
                     same.key = Some(key.clone());
                 }
                 key
@@ -96,7 +105,7 @@ impl<K: Clone> KeyStore<K> {
             jwk: ["{\"kty\":\"oct\",\"k\":\"", &base64url::encode(secret.as_bytes()), "\"}"].concat(),
             key: None,
         };
-        self.state.borrow_mut().secret.get_or_insert_with(made).clone()
+        self.secret.borrow_mut().get_or_insert_with(made).clone()
     }
 
     /// The key of the issuer's set that a token names, the set fetched or refetched should it be time to.
@@ -106,45 +115,52 @@ impl<K: Clone> KeyStore<K> {
         config: &Config,
         token: &SignedToken<'_>,
     ) -> Result<PublicKey<K>, Problem> {
-        let now = host.now_ms();
-        let (fetched_ms, cooling) = {
-            let state = self.state.borrow();
-            (state.fetched_ms, now < state.cooldown_until_ms)
-        };
-        let age = fetched_ms.map(|fetched| now.saturating_sub(fetched));
-        let mut may_refetch = !cooling;
         if let Some(fixed) = &config.jwks {
-            if age.is_none() {
-                self.take_in(fixed, now);
+            if self.fetched_ms.get().is_none() {
+                self.take_in(fixed, host.now_ms());
             }
-            may_refetch = false;
-        } else if age.is_none_or(|age| age > STALE_MS || age > FRESH_MS && !cooling) {
+            return self.known(token).unwrap_or_else(|| Err(unknown()));
+        }
+        // What somebody else is fetching is for everybody: a key that was rotated must not look wrong meanwhile.
+        let (awaited_ms, fetches) = (self.fetching_until_ms.get(), self.fetches.get());
+        let is_told = || self.fetches.get() != fetches;
+        while self.lacks(token, host.now_ms()) && !is_told() && host.now_ms() < awaited_ms {
+            host.sleep(WAIT_MS).await;
+        }
+        let now = host.now_ms();
+        let is_old = self.is_older(FRESH_MS, now);
+        let is_cooling = now < self.cooldown_until_ms.get();
+        let is_due =
+            self.is_older(STALE_MS, now) || !is_cooling && (self.lacks(token, now) || is_old && now >= awaited_ms);
+        if is_due && !is_told() {
             let is_fetched = self.fetch(host, config).await;
-            if !is_fetched && age.is_none_or(|age| age > STALE_MS) {
-                return Err(Problem::new(
-                    &code::KEYS_UNAVAILABLE,
-                    "The issuer's key set could not be fetched, so no token can be checked. Try again shortly.",
-                ));
-            }
-            may_refetch = false;
-        }
-        if let Some(found) = self.known(token) {
-            return found;
-        }
-        if may_refetch {
-            self.state.borrow_mut().cooldown_until_ms = now + COOLDOWN_MS;
-            self.fetch(host, config).await;
-            if let Some(found) = self.known(token) {
-                return found;
+            if !(is_fetched && is_old) {
+                self.cooldown_until_ms.set(host.now_ms() + COOLDOWN_MS);
             }
         }
-        Err(unknown())
+        if self.is_older(STALE_MS, now) {
+            return Err(Problem::new(
+                &code::KEYS_UNAVAILABLE,
+                "The issuer's key set could not be fetched, so no token can be checked. Try again shortly.",
+            ));
+        }
+        self.known(token).unwrap_or_else(|| Err(unknown()))
+    }
+
+    /// Whether the set was fetched longer ago than this, in milliseconds, or never.
+    fn is_older(&self, than_ms: u64, now: u64) -> bool {
+        self.fetched_ms.get().is_none_or(|fetched| now.saturating_sub(fetched) > than_ms)
+    }
+
+    /// Whether there is no set that can be used, or no key in it for this token.
+    fn lacks(&self, token: &SignedToken<'_>, now: u64) -> bool {
+        self.is_older(STALE_MS, now) || self.known(token).is_none()
     }
 
     /// Looks a token's key up among those known. A token without `kid` means the only key, where there is one.
     fn known(&self, token: &SignedToken<'_>) -> Option<Result<PublicKey<K>, Problem>> {
-        let state = self.state.borrow();
-        let found = match (&token.key_id, state.keys.as_slice()) {
+        let keys = self.keys.borrow();
+        let found = match (&token.key_id, keys.as_slice()) {
             (None, [only]) => only,
             (None, _) => return None,
             (Some(id), keys) => keys.iter().find(|key| key.id.as_ref() == Some(id))?,
@@ -162,17 +178,16 @@ impl<K: Clone> KeyStore<K> {
     async fn fetch<H: Host<Key = K>>(&self, host: &H, config: &Config) -> bool {
         let url = [&config.supabase_url, "/auth/v1/.well-known/jwks.json"].concat();
         let headers = [("apikey", config.publishable_key.as_str())];
+        self.fetching_until_ms.set(host.now_ms() + PATIENCE_MS);
         let timeout_ms = u32::try_from(config.timeout_ms).unwrap_or(u32::MAX);
         let request = Outbound { method: "GET", url: &url, headers: &headers, body: None, timeout_ms };
-        if let Ok(answer) = host.fetch(request).await
-            && answer.status == 200
-            && let Ok(set) = std::str::from_utf8(&answer.body)
-            && self.take_in(set, host.now_ms())
-        {
-            return true;
-        }
-        self.state.borrow_mut().cooldown_until_ms = host.now_ms() + COOLDOWN_MS;
-        false
+        let answer = host.fetch(request).await;
+        let is_taken_in = answer.is_ok_and(|answer| {
+            answer.status == 200 && std::str::from_utf8(&answer.body).is_ok_and(|set| self.take_in(set, host.now_ms()))
+        });
+        self.fetching_until_ms.set(0);
+        self.fetches.set(self.fetches.get().wrapping_add(1));
+        is_taken_in
     }
 
     /// Replaces the known keys by those of a set that can be used, unless it is none.
@@ -186,9 +201,8 @@ impl<K: Clone> KeyStore<K> {
                 keys.push(PublicKey { id, algorithm, jwk: jwk.text().to_owned(), key: None });
             }
         }
-        let mut state = self.state.borrow_mut();
-        state.keys = keys;
-        state.fetched_ms = Some(now);
+        self.keys.replace(keys);
+        self.fetched_ms.set(Some(now));
         true
     }
 }

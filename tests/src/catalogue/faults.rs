@@ -52,7 +52,19 @@ pub fn faults(catalogue: &Catalogue, reviewed: &[May], definers: &[&str]) -> Vec
     });
     let stale = reviewed.iter().filter(|may| !may.is_granted(&catalogue.grants));
     let stale = stale.map(|may| format!("{}: {} {} is reviewed and not granted", may.on, may.role, may.verb));
-    relations.chain(functions).chain(grants).chain(stale).chain(catalogue.powers.iter().cloned()).collect()
+    let sampled = catalogue.relations.iter().filter(|relation| relation.is_table() && catalogue.is_personal(relation));
+    let sampled = sampled.flat_map(|table| {
+        table.sampled.iter().map(|what| {
+            format!("{}: the planner takes samples of {what}, and PostgREST tells its guesses to everybody", table.name)
+        })
+    });
+    relations
+        .chain(sampled)
+        .chain(functions)
+        .chain(grants)
+        .chain(stale)
+        .chain(catalogue.powers.iter().cloned())
+        .collect()
 }
 
 fn is_reviewed(grant: &Grant, reviewed: &[May]) -> bool {

@@ -72,8 +72,9 @@ async fn send(
     *request.uri_mut() = uri;
     headers::strip_hop_by_hop(request.headers_mut());
     headers::note_forwarding(request.headers_mut(), prefix);
-    if request.body().size_hint().exact().is_none_or(|length| length > LONG_BODY) {
-        // Whoever refuses a long body closes the connection; it must not be taken for another request meanwhile.
+    if request.method() == Method::HEAD || request.body().size_hint().exact().is_none_or(|length| length > LONG_BODY) {
+        // PostgREST hangs up after a HEAD, and whoever refuses a long body closes the connection: it must not be taken
+        // for another request meanwhile.
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let request = request.map(|body| Body::new(Drained::from(body)));
