@@ -62,14 +62,15 @@ async fn a_page_that_is_not_on_the_list_is_told_nothing() {
         };
         for origin in ["https://one.example", "https://two.example"] {
             let answer = ask(origin).await;
-            assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (origin, "Origin"));
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+            assert!(answer.header("vary").contains("Origin"), "{method} {origin}");
         }
         for origin in [PAGE, "null", "https://one.example.evil", "http://one.example", "https://one.example:444"] {
             let answer = ask(origin).await;
             let told: Vec<_> =
                 answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")).collect();
             assert!(told.is_empty(), "{method} {origin}: {told:?}");
-            assert_eq!(answer.header("vary"), "Origin", "{method} {origin}");
+            assert!(answer.header("vary").contains("Origin"), "{method} {origin}");
         }
     }
 }
