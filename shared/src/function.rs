@@ -257,6 +257,9 @@ impl<H: Host, F: Function> Edge<H, F> {
         let path: Vec<&str> = path_below::<F>(&request.path);
         let is_health = path == [health::PATH];
         let operations = F::resource(&path);
+        if let Some(operation) = operations.first() {
+            record.route.set(operation.route);
+        }
         let mut allow = String::new();
         if is_health {
             allow.push_str("GET, HEAD, ");
@@ -284,7 +287,6 @@ impl<H: Host, F: Function> Edge<H, F> {
                 Err(Problem::method_not_allowed(allow))
             };
         };
-        record.route.set(operation.route);
         self.carry_out(operation, request, &path, request_id, record).await
     }
 

@@ -47,6 +47,10 @@ thread_local! {
 
 /// Runs a future. Should it trap, the promise is kept with what `rescue` makes.
 pub fn run(future: impl Future<Output = JsValue> + 'static, rescue: impl FnOnce() -> JsValue + 'static) -> Promise {
+    // Not left to `push` below: were memory to run out there, the tasks would stay borrowed for good.
+    if TASKS.with_borrow_mut(|tasks| tasks.all.try_reserve(1)).is_err() {
+        return Promise::resolve(&rescue());
+    }
     let began_ms = js_sys::Date::now();
     let (future, rescue) = (Some(Box::pin(future) as Pin<Box<_>>), Some(Box::new(rescue) as Box<_>));
     let (id, given_up) = TASKS.with_borrow_mut(|tasks| {

@@ -11,7 +11,7 @@ use super::{
 const STYLE: &str = "\
 rect{fill:#f5f5f4;stroke:#78716c;stroke-width:1.5}.step{fill:#e0f2fe;stroke:#0284c7}.in{fill:none}\
 path{fill:none;stroke:#57534e;stroke-width:1.5}.bg{fill:#fff;stroke:none}.forced{stroke-dasharray:5 4}.dot,#head path{fill:#57534e;stroke:none}\
-text{fill:#1c1917;text-anchor:middle}.n,.e{font:12px ui-monospace,Menlo,Consolas,monospace}.n,.c{fill:#57534e}\
+text{fill:#1c1917;text-anchor:middle}.n,.e{font:12px ui-monospace,monospace}.n,.c{fill:#57534e}\
 .e{fill:#44403c;dominant-baseline:central;text-anchor:start;stroke:#fff;stroke-width:4;paint-order:stroke}\
 .l{text-anchor:end}.c{font-size:12px;font-weight:400;text-anchor:start}.here{display:none}\
 @media(prefers-color-scheme:dark){rect{fill:#292524;stroke:#a8a29e}.step{fill:#0c4a6e;stroke:#38bdf8}\
@@ -28,7 +28,7 @@ pub fn svg(config: &Config, layout: &Layout) -> String {
     let _ = write!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"{x} {y} {width} {height}\" font-family=\"system-ui,-apple-system,'Segoe UI',sans-serif\" \
+         viewBox=\"{x} {y} {width} {height}\" font-family=\"system-ui,sans-serif\" \
          font-size=\"15\" font-weight=\"600\"><style>{STYLE}</style><title>{}, version {}</title>",
         escape(config.words.title.as_deref().unwrap_or(&config.id)),
         config.version
@@ -72,7 +72,7 @@ fn push_state(svg: &mut String, state: &State, place: Rect) {
     let class = if state.is_step { " class=\"step\"" } else { "" };
     let _ = write!(
         svg,
-        "<g id=\"state-{}\" class=\"state\"><rect{class} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
+        "<g id=\"state-{}\"><rect{class} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
          rx=\"10\"/>",
         state.name
     );
