@@ -15,7 +15,7 @@ use crate::{error::Result, progress::Progress};
 pub fn section() -> Section {
     let told = "One caller saves messages, one after the other: by `rpc/save_message`, which is all a page without \
          the function would need, and through `chat-message`, which verifies, checks and forwards. Both go through \
-         the gateway. All of it is on one machine, so this is processor time; the distance to the database, which \
+         the gateway. All of it is on one machine: this shows the work. The distance to the database, which \
          both have to go once, is not in it."
         .to_owned();
     let heads = ["host", "by PostgREST, p50", "p99", "through the function, p50", "p99", "p50 against p50"];
@@ -31,10 +31,9 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress, sect
         let Some(person) = whose(&people, number) else { return door.post("", "", "") };
         door.post("", &person.token, messages::body(person, "user"))
     });
-    let mut sides = [by_postgrest, through_the_function];
+    let (mut direct, mut function) = (by_postgrest, through_the_function);
     let load = Load { callers: 1, turn: Duration::from_millis(1000), at_most: PEOPLE * 30, rounds: rounds_wanted };
-    rounds(&mut sides, &load, &scene.database, messages::RESET, progress).await?;
-    let [direct, function] = &sides;
+    rounds(&mut [&mut direct, &mut function], &load, &scene.database, messages::RESET, progress).await?;
     section.table.row(
         vec![
             scene.host.to_string(),

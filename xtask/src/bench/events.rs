@@ -17,99 +17,108 @@ const BATCHES: [usize; 4] = [1, 10, 100, 500];
 /// The batch that has a budget, and the budget: so many times the events a second of single inserts.
 const JUDGED: (usize, f64) = (500, 20.0);
 /// Callers at once, on either side.
-pub const CALLERS: usize = 8;
+const CALLERS: usize = 8;
+
+/// A side, and how many events each of its requests has.
+struct Batches {
+    side: Side,
+    size: usize,
+    budget: Option<f64>,
+}
 
 /// The section, to which each host adds its rows.
 pub fn section() -> Section {
-    let heads = [
-        "host, and who takes the events",
-        "in a request",
-        "requests/s",
-        "events/s",
-        "p50",
-        "p99",
-        "events/s against single inserts",
-    ];
+    let heads =
+        ["the events go to", "in a request", "requests/s", "events/s", "p50", "p99", "events/s against single inserts"];
     let told = format!(
-        "{CALLERS} callers send events as fast as they are answered. The other side is what a page without Selvedge \
+        "{CALLERS} callers send events as fast as they are answered. The counterpart is what a page without Selvedge \
          does: it inserts each event into the same table as a signed-in user (`POST /analytics`, \
-         `Prefer: return=minimal`). It is given every advantage: its requests go straight to PostgREST, those with \
-         batches through gateway, function and gateway again."
+         `Prefer: return=minimal`). It has every advantage: those requests go straight to PostgREST, while the batches \
+         go through gateway, function and gateway again. The last row of each host is a page that makes batches and \
+         has PostgREST insert them in bulk."
     );
     Section { title: "Events in batches, against single inserts", told, table: Table::new(heads) }
 }
 
 /// Measures one host.
 pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress, section: &mut Section) -> Result<()> {
-    progress.say(format!("{}: events in batches, against single inserts", scene.host));
+    let host = scene.host;
+    progress.say(format!("{host}: events in batches, against single inserts"));
     let now = scene.asked("select to_json(now()) #>> '{}'").await?;
-    let mut sides = vec![single_inserts(scene, &now)];
-    sides.extend(BATCHES.map(|batch| through_the_function(scene, batch, &now)));
+    let mut all = vec![Batches { side: insert(scene, 1, &now), size: 1, budget: None }];
+    all.extend(BATCHES.map(|size| {
+        let budget = (size == JUDGED.0).then_some(JUDGED.1);
+        Batches { side: through_the_function(scene, size, &now), size, budget }
+    }));
+    all.push(Batches { side: insert(scene, JUDGED.0, &now), size: JUDGED.0, budget: None });
     let load = Load { callers: CALLERS, turn: Duration::from_millis(1200), at_most: usize::MAX, rounds: rounds_wanted };
+    let mut sides: Vec<&mut Side> = all.iter_mut().map(|one| &mut one.side).collect();
     rounds(&mut sides, &load, &scene.database, "truncate public.analytics", progress).await?;
 
-    let singles = sides.first().map(Side::rates).unwrap_or_default();
-    for (side, batch) in sides.iter().zip([1].into_iter().chain(BATCHES)) {
+    let singles = all.first().map(|one| one.side.rates()).unwrap_or_default();
+    for (place, Batches { side, size, budget }) in all.iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 500 events")]
-        let events: Vec<f64> = side.rates().iter().map(|rate| rate * batch as f64).collect();
+        let events: Vec<f64> = side.rates().iter().map(|rate| rate * *size as f64).collect();
         let ratio = Spread::of_ratios(&events, &singles);
-        let is_judged = batch == JUDGED.0;
-        let is_the_counterpart = side.name == SINGLE;
-        section.table.row(
-            vec![
-                format!("{}, {}", scene.host, side.name),
-                batch.to_string(),
-                format!("{:.0}", Spread::of(&side.rates()).median),
-                format!("{:.0}", Spread::of(&events).median),
-                milliseconds(side.percentile(0.5)),
-                milliseconds(side.percentile(0.99)),
-                if is_the_counterpart { "1 ×".into() } else { ratio.times() },
-            ],
-            is_judged.then(|| Budget::at_least(JUDGED.1, ratio.median)),
-        );
+        let cells = vec![
+            side.name.clone(),
+            size.to_string(),
+            format!("{:.0}", Spread::of(&side.rates()).median),
+            format!("{:.0}", Spread::of(&events).median),
+            milliseconds(side.percentile(0.5)),
+            milliseconds(side.percentile(0.99)),
+            if place == 0 { "1 ×".into() } else { ratio.times() },
+        ];
+        section.table.row(cells, budget.map(|budget| Budget::at_least(budget, ratio.median)));
+    }
+    if let Some(part) = all.first().and_then(|one| one.side.own_part()) {
+        let part = part * 100.0;
+        let _ =
+            write!(section.told, " Beside {host} the callers took {part:.0} % of the machine during single inserts.");
     }
     Ok(())
 }
 
-/// The name of the side that has no function in it.
-const SINGLE: &str = "PostgREST";
-
-fn single_inserts(scene: &Scene, now: &str) -> Side {
+/// One event, or an array of them, straight into PostgREST. Beside the host, whose turns are between its own.
+fn insert(scene: &Scene, size: usize, now: &str) -> Side {
     let (door, people, now) = (scene.postgrest.clone(), scene.people.clone(), now.to_owned());
-    Side::new(SINGLE, door.port, move |number| {
+    let kind = if size == 1 { "PostgREST" } else { "PostgREST in bulk" };
+    Side::new(format!("{kind}, beside {}", scene.host), door.port, move |number| {
         let token = whose(&people, number).map_or("", |person| &person.token);
-        let mut body = String::new();
-        write_event(&mut body, &now);
-        door.post("/analytics", token, body).header("prefer", "return=minimal")
+        door.post("/analytics", token, array(size, &now)).header("prefer", "return=minimal")
     })
 }
 
-fn through_the_function(scene: &Scene, batch: usize, now: &str) -> Side {
+fn through_the_function(scene: &Scene, size: usize, now: &str) -> Side {
     let (door, people, now) = (scene.function("analytics"), scene.people.clone(), now.to_owned());
-    Side::new("`analytics`", door.port, move |number| {
+    Side::new(format!("`analytics` on {}", scene.host), door.port, move |number| {
         let token = whose(&people, number).map_or("", |person| &person.token);
-        door.post("", token, body(batch, &now))
+        door.post("", token, body(size, &now))
     })
 }
 
-/// A batch, as a page writes it.
-pub fn body(batch: usize, now: &str) -> String {
-    let mut body = String::from("{\"events\":[");
-    for place in 0..batch {
-        if place > 0 {
-            body.push(',');
-        }
-        write_event(&mut body, now);
-    }
-    body.push_str("]}");
-    body
+/// A batch, as a page sends it to `analytics`.
+pub fn body(size: usize, now: &str) -> String {
+    format!("{{\"events\":{}}}", array(size, now))
 }
 
-/// The same event on both sides.
-fn write_event(body: &mut String, now: &str) {
+fn array(size: usize, now: &str) -> String {
+    let mut array = String::from("[");
+    for place in 0..size {
+        if place > 0 {
+            array.push(',');
+        }
+        write_event(&mut array, now);
+    }
+    array.push(']');
+    array
+}
+
+/// The same event on all sides.
+fn write_event(array: &mut String, now: &str) {
     let id = Uuid::new_v4();
     let _ = write!(
-        body,
+        array,
         r#"{{"id":"{id}","event_type":"llm_turn_completed","event_data":{{"turns":3,"model":"local-7b","seconds":1.8}},"session_id":"{id}","occurred_at":"{now}"}}"#
     );
 }

@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 
 use super::{
     call::{Caller, Wanted},
-    figures,
+    figures, machine,
 };
 use crate::{
     error::{Context as _, Error, Result},
@@ -58,6 +58,8 @@ impl fmt::Debug for Side {
 struct Turn {
     took: Duration,
     times: Vec<Duration>,
+    /// The processor time of this program in it, where the system tells.
+    own: Option<Duration>,
 }
 
 impl Side {
@@ -83,6 +85,15 @@ impl Side {
         figures::percentile(&all, part)
     }
 
+    /// Which part of the machine's processor time this program took in its turns: callers, and gateway where it is on
+    /// the way.
+    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 processors")]
+    pub fn own_part(&self) -> Option<f64> {
+        let own: Option<Duration> = self.turns.iter().map(|turn| turn.own).sum();
+        let took: Duration = self.turns.iter().map(|turn| turn.took).sum();
+        Some(own?.as_secs_f64() / (took.as_secs_f64() * machine::cores() as f64))
+    }
+
     async fn take_turn(&self, load: &Load, length: Duration) -> Result<Turn> {
         let mut callers = Vec::new();
         for _ in 0..load.callers {
@@ -90,6 +101,7 @@ impl Side {
         }
         let next = Arc::new(AtomicUsize::new(0));
         let at_most = load.at_most;
+        let own = machine::own_processor_time();
         let began = Instant::now();
         let mut calling = JoinSet::new();
         for mut caller in callers {
@@ -114,14 +126,22 @@ impl Side {
             times.extend(ended.context(|| format!("{}: a caller broke off", self.name))??);
         }
         // Until the last answer is in: a side with long requests gains nothing by those that are under way at the end.
-        Ok(Turn { took: began.elapsed(), times })
+        let took = began.elapsed();
+        let own = machine::own_processor_time().zip(own).map(|(after, before)| after.saturating_sub(before));
+        Ok(Turn { took, times, own })
     }
 }
 
 /// Lets the sides take turns, A B A B …, each on tables that `reset` has emptied.
-pub async fn rounds(sides: &mut [Side], load: &Load, database: &Client, reset: &str, progress: Progress) -> Result<()> {
+pub async fn rounds(
+    sides: &mut [&mut Side],
+    load: &Load,
+    database: &Client,
+    reset: &str,
+    progress: Progress,
+) -> Result<()> {
     for round in 0..=load.rounds {
-        for side in &mut *sides {
+        for side in sides.iter_mut() {
             database.batch_execute(reset).await.map_err(|error| Error::new(database::why(&error)))?;
             if round == 0 {
                 side.take_turn(load, WARM_UP).await?;

@@ -1,6 +1,6 @@
 //! Where and when figures were taken, and of what.
 
-use std::{fs, thread};
+use std::{fs, thread, time::Duration};
 
 use serde_json::Value;
 
@@ -27,15 +27,34 @@ pub async fn told(checkout: &Checkout, scene: &Scene, hosts: &[Host], rounds: u3
     }
     let rustc = Tool::new("rustc", checkout.root()).arg("--version").succeed("Asking rustc for its version").await?;
     let rustc = rustc.stdout.split_whitespace().nth(1).unwrap_or("unknown").to_owned();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     Ok(format!(
-        "{date}, {cores} cores of {} ({} {}). {}, Rust {rustc}. {rounds} rounds; a figure is their median, \
-         and in brackets stand the lowest and the highest.",
+        "{date}, {} cores of {} ({} {}). {}, Rust {rustc}. {rounds} rounds: \
+         rates and ratios are the median of the rounds, with the lowest and the highest in brackets; p50 and p99 are of \
+         all requests.",
+        cores(),
         processor(checkout).await,
         std::env::consts::OS,
         std::env::consts::ARCH,
         versions.join(", "),
     ))
+}
+
+/// How many things the machine does at once.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The processor time this program has used so far; only Linux tells so simply.
+pub fn own_processor_time() -> Option<Duration> {
+    processor_time(&fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// `utime` and `stime`, in hundredths of a second. The program's name, in parentheses, may hold anything.
+fn processor_time(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((next()? + next()?) * 10))
 }
 
 /// The processor as it calls itself.
@@ -65,7 +84,16 @@ fn npm_version(checkout: &Checkout, package: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::model_name;
+    use std::time::Duration;
+
+    use super::{model_name, processor_time};
+
+    #[test]
+    fn processor_time_is_read_past_any_name() {
+        let stat = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0 20";
+        assert_eq!(processor_time(stat), Some(Duration::from_millis(1500)));
+        assert_eq!(processor_time("7 (a) S 1"), None);
+    }
 
     #[test]
     fn a_processor_has_a_name_on_linux() {

@@ -61,12 +61,13 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress) -> R
     }
     let load = Load {
         callers: CALLERS,
-        turn: Duration::from_millis(1200),
+        turn: Duration::from_secs(2),
         at_most: PEOPLE * A_MINUTES_MESSAGES,
         rounds: rounds_wanted,
     };
     let reset = format!("{RESET}; truncate public.bench_message");
-    rounds(&mut sides, &load, &scene.database, &reset, progress).await?;
+    let mut by_turns: Vec<_> = sides.iter_mut().collect();
+    rounds(&mut by_turns, &load, &scene.database, &reset, progress).await?;
 
     let mut table = Table::new(["PostgREST is asked for", "requests/s", "p50", "p99", "against the insert"]);
     let inserts = sides.first().map(Side::rates).unwrap_or_default();
@@ -83,11 +84,14 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress) -> R
             (place > 0).then(|| Budget::at_least(BUDGET, ratio.median)),
         );
     }
+    let own = sides.first().and_then(Side::own_part);
+    let own = own.map(|part| format!(" The callers took {:.0} % of the machine during the inserts.", part * 100.0));
     let told = format!(
         "{CALLERS} callers for {PEOPLE} people, straight at PostgREST, no function in between. The insert is into a \
          table with one index and one policy and brings nothing back. `save_message` makes the session, looks for a \
          replay, numbers the message, touches the session, and hands both back; for a `user`'s message it counts the \
-         person's messages of the last minute, too."
+         person's messages of the last minute, too.{}",
+        own.unwrap_or_default()
     );
     Ok(Section { title: "Saving a message, against a bare insert", told, table })
 }

@@ -61,7 +61,7 @@ pub async fn run(checkout: &Checkout, options: &BenchOptions) -> Result<ExitCode
         println!("unchanged  {}, which has figures of both hosts or none", page::PAGE);
     }
     let missed = report.missed();
-    println!("{}", if missed == 0 { "every budget is met".to_owned() } else { format!("{missed} budgets are missed") });
+    println!("budgets missed: {missed}");
     Ok(if options.check && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -123,4 +123,26 @@ async fn measure(checkout: &Checkout, options: &BenchOptions, progress: Progress
     let sections =
         [Some(events), messages, Some(added), Some(upstream::section(&counted)), Some(sizes::section(&weights))];
     Ok(Report { taken: taken.unwrap_or_default(), sections: sections.into_iter().flatten().collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Report,
+        table::{Budget, Section, Table},
+    };
+
+    #[test]
+    fn a_report_says_where_and_counts_what_is_missed_in_every_section() {
+        let section = |title, met| {
+            let mut table = Table::new(["what"]);
+            table.row(vec!["insert".into()], Some(Budget::new("1", met)));
+            Section { title, told: "Told.".into(), table }
+        };
+        let report = Report { taken: "Here.".into(), sections: vec![section("A", false), section("B", true)] };
+        assert_eq!(report.missed(), 1);
+        let markdown = report.markdown();
+        assert!(markdown.starts_with("Here.\n\n### A\n\nTold.\n\n| what"), "{markdown}");
+        assert!(markdown.contains("|\n\n### B\n"), "{markdown}");
+    }
 }

@@ -53,6 +53,7 @@ pub async fn with<T>(
     progress: Progress,
     run: impl AsyncFnOnce(&Scene) -> Result<T>,
 ) -> Result<T> {
+    // Its PostgreSQL does not wait for the disk. That favours whoever commits often: the single inserts.
     let mut stack = Stack::reserve(checkout, StackOptions::ephemeral(checkout, host)).await?;
     let capture = if recorded { Some(stack.record()?) } else { None };
     let postgrest = stack.postgrest_options().port;

@@ -5,16 +5,15 @@ use crate::build::size::Weight;
 
 /// The section.
 pub fn section(weights: &[Weight]) -> Section {
-    let mut table = Table::new(["function", "host", "wasm and glue, `gzip -9`", "of the budget"]);
+    let mut table = Table::new(["function", "wasm and glue, `gzip -9`", "of the budget"]);
     for weight in weights {
         #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
         let (gzip, budget) = (weight.gzip as f64, weight.host.budget() as f64);
         table.row(
             vec![
-                weight.function.clone(),
-                weight.host.to_string(),
+                format!("{} on {}", weight.function, weight.host),
                 format!("{:.1} KB", gzip / 1000.0),
-                format!("{:.0} %", gzip / budget * 100.0),
+                format!("{:.1} %", gzip / budget * 100.0),
             ],
             Some(Budget::new(format!("≤ {} KB", weight.host.budget() / 1000), !weight.over_budget())),
         );
@@ -35,6 +34,6 @@ mod tests {
         let weight = |gzip| Weight { function: "f".into(), host: Host::Supabase, wasm: 0, gzip };
         let table = section(&[weight(22_500), weight(45_001)]).table;
         assert_eq!(table.missed(), 1);
-        assert!(table.markdown().contains("22.5 KB |          50 %"), "{}", table.markdown());
+        assert!(table.markdown().contains("22.5 KB |        50.0 %"), "{}", table.markdown());
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     progress::Progress,
 };
 
-/// The most that an operation may cause.
+/// What each operation causes: not more, and not less either, for then the record has missed it.
 const BUDGET: usize = 1;
 /// The time of the events.
 const THEN: &str = "2026-11-21T10:00:00Z";
@@ -72,7 +72,7 @@ pub fn section(hosts: &[(Host, Vec<Counted>)]) -> Section {
     for operation in operations {
         let of_hosts = hosts.iter().filter_map(|(_, counted)| counted.iter().find(|one| one.name == operation.name));
         let sent: Vec<usize> = of_hosts.map(|one| one.sent).collect();
-        let met = sent.iter().all(|sent| *sent <= BUDGET);
+        let met = sent.iter().all(|sent| *sent == BUDGET);
         let cells = [operation.name.to_owned()].into_iter().chain(sent.iter().map(usize::to_string)).collect();
         table.row(cells, operation.has_budget.then(|| Budget::new(BUDGET.to_string(), met)));
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_over_the_budget_misses_it() {
+    fn one_host_off_the_budget_misses_it() {
         let counted = |sent| {
             vec![
                 Counted { name: "first", has_budget: false, sent: 2 },
@@ -161,6 +161,7 @@ mod tests {
         let of = |sent| section(&[(Host::Workers, counted(1)), (Host::Supabase, counted(sent))]).table;
         assert_eq!(of(1).missed(), 0);
         assert_eq!(of(2).missed(), 1);
+        assert_eq!(of(0).missed(), 1);
         assert!(of(2).markdown().contains("workers | supabase"));
     }
 }
