@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::{
+    bench::{self, BenchOptions},
     build::BuildOptions,
     check::{STEPS, TestOptions},
     dev::DevOptions,
@@ -40,6 +41,11 @@ cargo xtask fuzz [TARGET]... [--seconds N] [--executions N] [--seed N]
 cargo xtask build [workers|supabase] [FUNCTION...]
     Release wasm and glue, with sizes against their budgets.
 
+cargo xtask bench [--host workers|supabase] [--rounds N] [--check]
+    What Selvedge spares and what it costs, against doing without, on stacks of its own: some three minutes, on a machine
+    that has nothing else to do. Without --host it writes docs/benchmarks.md. --rounds says how often each side has its
+    turn (default 5); with --check a missed budget is a failure.
+
 cargo xtask token [--sub UUID] [--role ROLE] [--ttl SECONDS] [--alg ES256|RS256|HS256|none] [--claims JSON]
     A token signed by the local stack's key. A random --sub signs in nobody: rows refer to auth.users, so writes as a
     user who does not exist are refused; sign up at /auth/v1/signup for one who does. --ttl may be negative. HS256 is
@@ -65,6 +71,8 @@ pub enum Command {
     Fuzz(Vec<OsString>),
     /// `build`.
     Build(BuildOptions),
+    /// `bench`.
+    Bench(BenchOptions),
     /// `token`.
     Token(TokenOptions),
     /// `machines`.
@@ -108,6 +116,7 @@ fn read(parser: &mut Parser, env: &dyn Fn(&str) -> Option<String>) -> Result<Com
             "test" => test(parser),
             "fuzz" => fuzz(parser),
             "build" => build(parser),
+            "bench" => bench(parser),
             "token" => token(parser),
             "machines" => alone(parser, Command::Machines),
             "doctor" => alone(parser, Command::Doctor),
@@ -187,6 +196,20 @@ fn build(parser: &mut Parser) -> Result<Command, Refusal> {
         }
     }
     Ok(Command::Build(options))
+}
+
+fn bench(parser: &mut Parser) -> Result<Command, Refusal> {
+    let mut options = BenchOptions { hosts: Host::ALL.to_vec(), rounds: bench::ROUNDS, check: false };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("host") => options.hosts = vec![host(parser)?],
+            Arg::Long("rounds") => options.rounds = parser.value()?.parse::<std::num::NonZeroU32>()?.get(),
+            Arg::Long("check") => options.check = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Bench(options))
 }
 
 fn token(parser: &mut Parser) -> Result<Command, Refusal> {
@@ -291,6 +314,15 @@ mod tests {
         let only = TestOptions { hosts: vec![Host::Supabase], only: vec!["fmt", "unit"] };
         assert_eq!(of("test --only fmt unit --host supabase").ok(), Some(Command::Test(only)));
         assert!(of("test --only speling").is_err());
+    }
+
+    #[test]
+    fn bench_takes_all_hosts_or_one_and_at_least_one_round() {
+        let options = BenchOptions { hosts: Host::ALL.to_vec(), rounds: bench::ROUNDS, check: false };
+        assert_eq!(of("bench").ok(), Some(Command::Bench(options)));
+        let options = BenchOptions { hosts: vec![Host::Workers], rounds: 2, check: true };
+        assert_eq!(of("bench --host workers --rounds 2 --check").ok(), Some(Command::Bench(options)));
+        assert!(of("bench --rounds 0").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The two commands a newcomer needs are `cargo xtask dev` and `cargo xtask test`. The stack they start
 //! ([`stack::Stack`]) is public so that tests can start one of their own and break parts of it.
 
+pub mod bench;
 pub mod build;
 pub mod check;
 pub mod checkout;
@@ -58,6 +59,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
             Command::Token(options) => token::run(&checkout, &options),
             Command::Machines => machines::run(&checkout).map(|()| ExitCode::SUCCESS),
             Command::Doctor => doctor::run(&checkout).await,
+            Command::Bench(options) => bench::run(&checkout, &options).await,
             Command::Test(options) => check::run(&checkout, &options).await,
         }
     })
