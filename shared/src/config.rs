@@ -2,7 +2,7 @@
 
 use crate::cors::AllowedOrigins;
 use crate::json::{Object, digits};
-use crate::text::cut;
+use crate::text::{concat, cut};
 
 /// Longest upstream exchange allowed unless `SUPABASE_TIMEOUT` says otherwise, in milliseconds.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
@@ -91,7 +91,7 @@ impl<'a> Variables<'a> {
         let value = |name: &str| {
             (self.lookup)(name).map(|value| value.trim_ascii().to_owned()).filter(|value| !value.is_empty())
         };
-        let ours = name.strip_prefix("SUPABASE_").and_then(|rest| value(&["SELVEDGE_", rest].concat()));
+        let ours = name.strip_prefix("SUPABASE_").and_then(|rest| value(&concat(&["SELVEDGE_", rest])));
         ours.or_else(|| value(name))
     }
 
@@ -135,7 +135,7 @@ impl Config {
             variables.fault("SUPABASE_PUBLISHABLE_KEY");
             String::new()
         });
-        let issuer = variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| [&supabase_url, "/auth/v1"].concat());
+        let issuer = variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| concat(&[&supabase_url, "/auth/v1"]));
         let jwks = variables.text("SUPABASE_JWKS", key_set);
         let jwt_secret = variables.text("SUPABASE_JWT_SECRET", |secret| (secret.len() >= 32).then_some(secret));
         let timeout_ms = variables.number("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS);
@@ -178,7 +178,7 @@ fn base_url(url: String) -> Option<String> {
 
 /// A JSON Web Key Set, or the bare array of keys some of the platform's versions hand over.
 fn key_set(text: String) -> Option<String> {
-    let text = if text.starts_with('[') { ["{\"keys\":", &text, "}"].concat() } else { text };
+    let text = if text.starts_with('[') { concat(&["{\"keys\":", &text, "}"]) } else { text };
     let is_set = Object::parse(&text)?.get("keys").is_some_and(|keys| keys.array().is_some());
     is_set.then_some(text)
 }
@@ -187,7 +187,7 @@ fn key_set(text: String) -> Option<String> {
 fn milliseconds(text: &str) -> Option<u64> {
     let (whole, decimals) = cut(text, b'.');
     let decimals = decimals.unwrap_or("0");
-    let thousandths = digits([decimals, "00"].concat().get(..3)?).filter(|_| decimals.len() <= 3)?;
+    let thousandths = digits(concat(&[decimals, "00"]).get(..3)?).filter(|_| decimals.len() <= 3)?;
     let milliseconds = digits(whole)?.checked_mul(1000)?.checked_add(thousandths)?;
     (1..=MAX_TIMEOUT_MS).contains(&milliseconds).then_some(milliseconds)
 }

@@ -12,6 +12,7 @@ use crate::host::{FetchError, Host, Inbound, Outbound};
 use crate::http::Request;
 use crate::json::{Object, Raw};
 use crate::problem::Problem;
+use crate::text::concat;
 
 /// Longest wait before the first retry, in milliseconds; before each further one, twice as long.
 const FIRST_BACKOFF_MS: u64 = 50;
@@ -70,7 +71,7 @@ pub(crate) async fn call<H: Host>(
     rpc: Rpc<'_>,
     retries: &Cell<u64>,
 ) -> Result<Inbound, Problem> {
-    let authorization = rpc.token.map(|token| ["Bearer ", token].concat());
+    let authorization = rpc.token.map(|token| concat(&["Bearer ", token]));
     let mut headers = vec![
         ("apikey", config.publishable_key.as_str()),
         ("content-type", "application/json"),
@@ -80,7 +81,7 @@ pub(crate) async fn call<H: Host>(
     for name in ["traceparent", "tracestate"] {
         headers.extend(rpc.request.header(name).map(|value| (name, value)));
     }
-    let url = [&config.supabase_url, "/rest/v1/rpc/", rpc.function].concat();
+    let url = concat(&[&config.supabase_url, "/rest/v1/rpc/", rpc.function]);
     let deadline = host.now_ms() + rpc.timeout_ms;
     loop {
         let now = host.now_ms();

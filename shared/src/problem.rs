@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::code::{self, Code};
 use crate::http::Response;
 use crate::json::{self, ObjectWriter, push_number};
-use crate::text::parts;
+use crate::text::{concat, parts};
 
 /// What a problem's `type` begins with; the code follows. A reference, relative to wherever the docs are served
 /// from (RFC 9457 section 3.1.1 allows that): this project has no home page to promise.
@@ -195,7 +195,7 @@ impl Problem {
     pub fn into_response(self, request_id: &str) -> Response {
         let Content { code, detail, errors, allow, members } = *self.0;
         let mut body = ObjectWriter::new();
-        body.string("type", &[TYPE_BASE, code.name].concat());
+        body.string("type", &concat(&[TYPE_BASE, code.name]));
         body.string("title", code.title);
         body.number("status", code.status.into());
         body.string("detail", &detail);
@@ -235,7 +235,7 @@ fn challenge(code: &Code) -> Option<String> {
     if *code == code::MISSING_TOKEN {
         Some("Bearer".to_owned())
     } else if code.status == 401 {
-        Some(["Bearer error=\"invalid_token\", error_description=\"", code.title, "\""].concat())
+        Some(concat(&["Bearer error=\"invalid_token\", error_description=\"", code.title, "\""]))
     } else if *code == code::ROLE_NOT_ALLOWED {
         Some("Bearer error=\"insufficient_scope\"".to_owned())
     } else {

@@ -1,5 +1,6 @@
-//! Cutting text at an ASCII character. `str`'s own methods look for patterns of every kind, which costs each function
-//! 1 KB compressed; the tests hold these to them.
+//! Cutting text at an ASCII character, and joining it. The standard library's own methods look for patterns of every
+//! kind and join with separators of every length, which costs each function 1.5 KB compressed; the tests hold these to
+//! them.
 
 /// What stands before the first `at`, and what stands after it, if there is one. `at` is an ASCII character.
 #[inline(never)]
@@ -25,6 +26,15 @@ pub fn trim(text: &str) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
+/// All of them, one after the other.
+pub fn concat(parts: &[&str]) -> String {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        text.push_str(part);
+    }
+    text
+}
+
 struct Parts<'a> {
     rest: Option<&'a str>,
     at: u8,
@@ -42,7 +52,7 @@ impl<'a> Iterator for Parts<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, parts, trim};
+    use super::{concat, cut, parts, trim};
     use proptest::prelude::{prop_assert_eq, proptest};
 
     proptest! {
@@ -54,7 +64,9 @@ mod tests {
         #[test]
         fn text_is_cut_where_the_standard_library_cuts_it(text in "[a,é:]{0,12}") {
             prop_assert_eq!(cut(&text, b','), text.split_once(',').map_or((&*text, None), |(a, b)| (a, Some(b))));
-            prop_assert_eq!(parts(&text, b',').collect::<Vec<_>>(), text.split(',').collect::<Vec<_>>());
+            let all: Vec<_> = parts(&text, b',').collect();
+            prop_assert_eq!(concat(&all), all.concat());
+            prop_assert_eq!(all, text.split(',').collect::<Vec<_>>());
         }
     }
 }

@@ -5,6 +5,7 @@ use shared::function::{Exchange, Step, unexpected};
 use shared::http::{Request, Response};
 use shared::json::{Object, Raw};
 use shared::problem::{Problem, Rule};
+use shared::text::concat;
 
 use crate::Settings;
 use crate::crisis;
@@ -83,7 +84,7 @@ fn answer(saved: Vec<u8>, session_id: &str, is_risky: bool) -> Result<Response, 
     if !replayed {
         // The page that holds this message and no other.
         let cursor = cursor::encode(Order::Desc, after);
-        response.add("location", ["?session_id=", session_id, "&limit=1&before=", &cursor].concat());
+        response.add("location", concat(&["?session_id=", session_id, "&limit=1&before=", &cursor]));
     }
     Ok(response)
 }

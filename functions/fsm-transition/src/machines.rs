@@ -1,6 +1,8 @@
 //! The machines this build knows, as it shows them. What moves are allowed is not decided by these: the database has
 //! its own copy of the same files, and decides.
 
+use shared::text::concat;
+
 /// A version of a machine.
 #[derive(Debug)]
 pub struct Machine {
@@ -32,19 +34,19 @@ impl Machine {
     /// does not have marks nothing.
     pub fn svg(&self, here: Option<&str>) -> String {
         let [style, title, body] = self.svg;
-        let Some((state, _)) = self.state(here) else { return self.svg.concat() };
+        let Some((state, _)) = self.state(here) else { return concat(&self.svg) };
         // The same colours by day and by night; an id outweighs the classes of both.
         let mark = " rect{fill:#fbbf24;stroke:#b45309;stroke-width:3}.here{display:inline}#state-";
         let inside = " text{fill:#1c1917}#state-";
         let ring = " .in{stroke-width:1}";
-        [style, "#state-", state, mark, state, inside, state, ring, title, ", now at ", state, body].concat()
+        concat(&[style, "#state-", state, mark, state, inside, state, ring, title, ", now at ", state, body])
     }
 
     /// The Mermaid diagram, marked in the same way.
     pub fn mermaid(&self, here: Option<&str>) -> String {
         let Some((_, alias)) = self.state(here) else { return self.mermaid.to_owned() };
         let style = "    classDef current fill:#fbbf24,stroke:#b45309,stroke-width:3px,color:#1c1917\n    class ";
-        [self.mermaid, style, alias, " current\n"].concat()
+        concat(&[self.mermaid, style, alias, " current\n"])
     }
 
     fn state(&self, name: Option<&str>) -> Option<&(&'static str, &'static str)> {

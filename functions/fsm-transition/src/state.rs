@@ -5,7 +5,7 @@ use shared::function::{Exchange, Step, unexpected};
 use shared::http::Response;
 use shared::json::{Object, digits};
 use shared::problem::Problem;
-use shared::text::parts;
+use shared::text::{concat, parts};
 
 static PARAMETERS: &[Field] = &[Field::required("session_id", Kind::Id)];
 
@@ -26,7 +26,7 @@ pub(crate) fn state(exchange: &Exchange<()>) -> Result<Step, Problem> {
 pub(crate) fn etag(answer: &[u8]) -> Result<String, Problem> {
     let version = Object::of_bytes(answer).and_then(|answer| answer.get("version")).map(|version| version.text());
     match version {
-        Some(version) if digits(version).is_some() => Ok(["\"", version, "\""].concat()),
+        Some(version) if digits(version).is_some() => Ok(concat(&["\"", version, "\""])),
         _ => Err(unexpected()),
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::host::{Host, Outbound};
 use crate::json::{Object, Raw};
 use crate::problem::Problem;
+use crate::text::concat;
 
 /// A fetched set is fresh this long.
 const FRESH_MS: u64 = 10 * 60 * 1000;
@@ -102,7 +103,7 @@ impl<K: Clone> KeyStore<K> {
         let made = || PublicKey {
             id: None,
             algorithm: Algorithm::Hs256,
-            jwk: ["{\"kty\":\"oct\",\"k\":\"", &base64url::encode(secret.as_bytes()), "\"}"].concat(),
+            jwk: concat(&["{\"kty\":\"oct\",\"k\":\"", &base64url::encode(secret.as_bytes()), "\"}"]),
             key: None,
         };
         self.secret.borrow_mut().get_or_insert_with(made).clone()
@@ -176,7 +177,7 @@ impl<K: Clone> KeyStore<K> {
 
     /// Fetches the issuer's key set. On failure the old one stays.
     async fn fetch<H: Host<Key = K>>(&self, host: &H, config: &Config) -> bool {
-        let url = [&config.supabase_url, "/auth/v1/.well-known/jwks.json"].concat();
+        let url = concat(&[&config.supabase_url, "/auth/v1/.well-known/jwks.json"]);
         let headers = [("apikey", config.publishable_key.as_str())];
         self.fetching_until_ms.set(host.now_ms() + PATIENCE_MS);
         let timeout_ms = u32::try_from(config.timeout_ms).unwrap_or(u32::MAX);
