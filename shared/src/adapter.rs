@@ -2,7 +2,7 @@
 //!
 //! [`serve!`](crate::serve) goes once into each function crate and makes its export, for the host whose feature is
 //! on: `workers` makes the `fetch` event of a Cloudflare Worker (crate `worker`), `supabase` makes `handle` for
-//! `Deno.serve` in `index.ts`. Both only fetch the isolate's [`Edge`](crate::function::Edge), translate, and call it.
+//! `Deno.serve` in `index.ts`. Both only fetch the isolate's [`Edge`](crate::edge::Edge), translate, and call it.
 
 /// Exports a [`Function`](crate::function::Function) to the host.
 #[macro_export]
@@ -11,7 +11,8 @@ macro_rules! serve {
         #[cfg(all(target_arch = "wasm32", any(feature = "workers", feature = "supabase")))]
         mod export {
             use super::*;
-            use $crate::function::{Edge, Function};
+            use $crate::edge::Edge;
+            use $crate::function::Function;
             use $crate::host::Host as _;
             use $crate::web::{self, WebHost};
 

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::auth::Algorithm;
 use crate::base64url;
-use crate::function::{Edge, Function};
+use crate::edge::Edge;
+use crate::function::Function;
 use crate::host::{FetchError, Host, Inbound, Outbound};
 use crate::http::{Request, Response};
 use crate::json::{Object, Raw};

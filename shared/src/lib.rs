@@ -1,7 +1,7 @@
 //! What every Selvedge function stands on.
 //!
-//! A function is operations: forms, plans and answers ([`function::Function`]); everything else is here: reading and
-//! refusing requests ([`form`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding to PostgREST as the
+//! A function is operations: forms, plans and answers ([`function::Function`]); everything else is here: the way of a
+//! request ([`edge`]), reading and refusing it ([`form`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding to PostgREST as the
 //! caller, again if need be ([`postgrest`], [`breaker`]), and saying what went wrong ([`problem`], [`code`]).
 //!
 //! Nothing in this crate is about chat, and nothing but [`adapter`] knows a host: the rest sees the world through
@@ -16,6 +16,7 @@ pub mod breaker;
 pub mod code;
 pub mod config;
 pub mod cors;
+pub mod edge;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod form;
@@ -25,6 +26,7 @@ pub mod host;
 pub mod http;
 pub mod id;
 pub mod json;
+mod kind;
 mod log;
 pub mod postgrest;
 pub mod problem;

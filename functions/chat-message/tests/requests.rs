@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use chat_message::ChatMessage;
+use shared::edge::Edge;
 use shared::fake::{FakeHost, Sent, answer};
-use shared::function::Edge;
 use shared::host::FetchError;
 use shared::http::{BodyError, Request, Response};
 

@@ -3,8 +3,8 @@
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use chat_message::ChatMessage;
 use serde_json::{Value, json};
+use shared::edge::Edge;
 use shared::fake::{FakeHost, answer};
-use shared::function::Edge;
 use shared::http::{Request, Response};
 
 use super::reference::{base64url_text, is_uuid};
