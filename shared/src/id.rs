@@ -49,12 +49,17 @@ impl Id {
         Self(text)
     }
 
-    /// The id of one of many things of the same request, which this is the id of: its last three digits count them.
+    /// The id of one of many things of the same request, which this is the id of, and that of the first. The same each
+    /// time, and far from those of a neighbouring id: clients that count their ids upwards must not meet them.
     #[must_use]
     pub fn numbered(&self, place: usize) -> Self {
-        let mut text = self.0.get(..33).unwrap_or_default().to_owned();
-        for shift in [8, 4, 0] {
-            text.push(char::from_digit((place >> shift) as u32 & 15, 16).unwrap_or('0'));
+        // The golden ratio's part of the 48 bits that a UUID's last digits are: its multiples lie far apart.
+        const STEP: u64 = 0x9e37_79b9_7f4b;
+        let (head, node) = self.0.split_at_checked(24).unwrap_or_default();
+        let node = node.chars().fold(0, |node, digit| node << 4 | u64::from(digit.to_digit(16).unwrap_or(0)));
+        let mut text = head.to_owned();
+        for byte in (node.wrapping_add(STEP.wrapping_mul(place as u64))).to_be_bytes().into_iter().skip(2) {
+            push_hex(&mut text, byte);
         }
         Self(text)
     }
@@ -107,6 +112,16 @@ mod tests {
         let all: std::collections::HashSet<_> = (0..500).map(|place| id.numbered(place).as_str().to_owned()).collect();
         assert_eq!(all.len(), 500);
         assert!(all.iter().all(|id| Id::parse(id).is_some()));
+        assert_eq!(id.numbered(0), id);
+    }
+
+    #[test]
+    fn the_ids_of_things_of_neighbouring_requests_are_all_different() {
+        let all = (0..200).flat_map(|request| {
+            let id = Id::parse(&Uuid::from_u128(u128::MAX - request).to_string()).unwrap();
+            (0..500).map(move |place| id.numbered(place).as_str().to_owned())
+        });
+        assert_eq!(all.collect::<std::collections::HashSet<_>>().len(), 200 * 500);
     }
 
     proptest! {

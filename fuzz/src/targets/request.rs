@@ -97,7 +97,10 @@ fn ask<F: Function>(input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, 
     change(&mut message);
     let Message { request, answers } = message;
     let found: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
-    let says_conflict = |body: &[u8]| String::from_utf8_lossy(body).contains("version_conflict");
+    let says_conflict = |body: &[u8]| {
+        let said = Members::of(std::str::from_utf8(body).unwrap_or_default());
+        said.and_then(|said| said.string("message")).is_some_and(|message| message == "version_conflict")
+    };
     let is_conflict = answers.iter().flatten().any(|answer| says_conflict(&answer.body));
     let host = FakeHost::default();
     host.answers.borrow_mut().extend(answers);

@@ -140,7 +140,7 @@ fn fields(told: &Told, arguments: &Members, given: &Members) -> Result<(), Strin
         ensure!(is_left || arguments.get(name).is_some(), "a field is lost: {name} {}", value.get());
     }
     let header = |name| told.request.header(name).unwrap_or_default();
-    for (name, other) in [("id", header("idempotency-key")), ("expected_version", header("if-match"))] {
+    for (name, other) in [("id", header("idempotency-key")), ("expected_version", tag(header("if-match")))] {
         let given =
             given.get(name).filter(|given| *given != "null").unwrap_or_default().trim_matches('"').to_lowercase();
         let other = other.trim_matches('"').to_lowercase();
@@ -162,13 +162,18 @@ fn fields(told: &Told, arguments: &Members, given: &Members) -> Result<(), Strin
             "order" => matches!(&*text, "asc" | "desc"),
             "before" | "before_time" => value.parse::<i64>().is_ok_and(|number| number >= 0),
             "expected_version" => {
-                header("if-match").trim_matches('"').trim_start_matches('0') == value.trim_start_matches('0')
+                tag(header("if-match")).trim_matches('"').trim_start_matches('0') == value.trim_start_matches('0')
             }
             _ => false,
         };
         ensure!(is_right, "a field from nowhere: {name} {value}");
     }
     Ok(())
+}
+
+/// An entity tag, weak or strong (RFC 9110 section 8.8.3).
+fn tag(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag)
 }
 
 /// Whether a value is what was given: texts without the white space around them, ids in lower case, query parameters as

@@ -1,6 +1,7 @@
 //! `Authorization` headers: who is let in is whom a second reading of RFC 7515 and RFC 7519 lets in, and nobody else.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use serde_json::value::RawValue;
 use shared::auth::{Authenticator, bearer};
 use shared::config::{Config, Variables};
 use shared::fake::{FakeHost, run as finish};
@@ -111,8 +112,11 @@ fn is_good(token: &str, secret: Option<&str>, now: u64) -> Option<()> {
     let date = |name| claims.get(name).map(date);
     let is_due = |name| date(name).is_none_or(|date| date.is_some_and(|date| date <= now + 30));
     let audience = claims.get("aud")?;
-    let is_for_us = match serde_json::from_str::<Vec<serde_json::Value>>(audience) {
-        Ok(all) => all.iter().any(|one| one == "authenticated"),
+    // One by one: half a surrogate pair in another audience is that audience's mistake.
+    let is_for_us = match serde_json::from_str::<Vec<&RawValue>>(audience) {
+        Ok(all) => {
+            all.iter().any(|one| serde_json::from_str(one.get()).is_ok_and(|one: String| one == "authenticated"))
+        }
         Err(_) => claims.string("aud")? == "authenticated",
     };
     let is_claimed = !claims.repeats()

@@ -31,10 +31,13 @@ pub(crate) fn run(input: &str) -> Verdict {
 /// What may matter of an error: its code, its message where that names a problem of ours, and the details of that one.
 fn essence(body: &[u8], raised: &[&str]) -> Option<Vec<u8>> {
     let body = Members::of(std::str::from_utf8(body).ok()?)?;
-    let code = body.string("code").unwrap_or_default();
-    let mut left = json!({ "code": code, "message": "relation \"secrets\" does not exist" });
+    let mut left = json!({ "message": "relation \"secrets\" does not exist" });
+    let members = left.as_object_mut()?;
+    // An empty one has a meaning: PostgREST's connection broke. One that is no string has none.
+    if let Some(code) = body.string("code") {
+        members.insert("code".to_owned(), Value::from(code));
+    }
     if let Some(message) = body.string("message").filter(|message| raised.contains(&&**message)) {
-        let members = left.as_object_mut()?;
         members.insert("message".to_owned(), Value::from(message));
         members.insert("details".to_owned(), Value::from(body.string("details").unwrap_or_default()));
     }
