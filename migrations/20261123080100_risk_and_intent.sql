@@ -32,7 +32,8 @@ create table public.risk_detections (
   model text constraint risk_detections_model check (char_length(model) between 1 and 128),
   details jsonb not null default '{}',
   detected_at timestamptz not null default now(),
-  -- The answer to a message with a risk carries the crisis resources, always.
+  -- The function's answer to a message with a risk carries the crisis resources, always. Of a row that a caller inserts
+  -- past the function this says nothing.
   resources_shown boolean not null default true,
   -- One for each message, so that sending one again cannot add a second, nor a second event.
   -- Serves: save_message's look for what is there already; deleting a message (the foreign key).

@@ -9,8 +9,12 @@ begin
     raise invalid_parameter_value using message = 'days must be 1 or more';
   end if;
   -- What hangs on a session goes with it. No index serves this: it runs once a day.
-  delete from public.sessions s
-    where s.completed and s.completion_time < now() - make_interval(days => cleanup_old_sessions.days);
+  -- One that somebody is writing to at this moment goes the next day: waiting for many sessions in any order could end
+  -- in a circle.
+  delete from public.sessions s where s.session_id in (
+    select o.session_id from public.sessions o
+    where o.completed and o.completion_time < now() - make_interval(days => cleanup_old_sessions.days)
+    for update skip locked);
   get diagnostics deleted = row_count;
   return deleted;
 end

@@ -49,7 +49,7 @@ impl Id {
         Self(text)
     }
 
-    /// The id of one of many things of the same request, which this is the id of, and that of the first. The same each
+    /// The id of one of many things of the same request, which this is the id of; 0 is the request itself. The same each
     /// time, and far from those of a neighbouring id: clients that count their ids upwards must not meet them.
     #[must_use]
     pub fn numbered(&self, place: usize) -> Self {
@@ -119,9 +119,9 @@ mod tests {
     fn the_ids_of_things_of_neighbouring_requests_are_all_different() {
         let all = (0..200).flat_map(|request| {
             let id = Id::parse(&Uuid::from_u128(u128::MAX - request).to_string()).unwrap();
-            (0..500).map(move |place| id.numbered(place).as_str().to_owned())
+            (0..=500).map(move |place| id.numbered(place).as_str().to_owned())
         });
-        assert_eq!(all.collect::<std::collections::HashSet<_>>().len(), 200 * 500);
+        assert_eq!(all.collect::<std::collections::HashSet<_>>().len(), 200 * 501);
     }
 
     proptest! {

@@ -96,6 +96,8 @@ pub(crate) async fn call<H: Host>(
             }
             Ok(answer) if answer.status == 504 => (timeout(), answer.retry_after),
             Ok(answer) => (unavailable(), answer.retry_after),
+            // The probe is given less time than a request: that it ran out says nothing of requests.
+            Err(FetchError::Timeout) if rpc.timeout_ms < config.timeout_ms => return Err(timeout()),
             Err(FetchError::Timeout) => (timeout(), None),
             Err(FetchError::Unreachable) => (unavailable(), None),
         };
@@ -217,6 +219,11 @@ mod tests {
 
     /// Calls with these answers to come, and three retries; what came of it, and the host.
     fn called(answers: &[Coming], breaker: &Breaker) -> (String, FakeHost) {
+        called_within(10_000, answers, breaker)
+    }
+
+    /// The same within so many milliseconds.
+    fn called_within(timeout_ms: u64, answers: &[Coming], breaker: &Breaker) -> (String, FakeHost) {
         let host = FakeHost::default();
         for answer in answers {
             host.answers.borrow_mut().push_back(answer.map(|(status, retry_after, body)| Inbound {
@@ -239,7 +246,6 @@ mod tests {
             body: Vec::new(),
             body_error: None,
         };
-        let timeout_ms = config.timeout_ms;
         let rpc = Rpc { function: "f", arguments: "{}", token: None, request: &request, request_id: "r-1", timeout_ms };
         let outcome = match run(call(&host, &config, breaker, rpc, &Cell::new(0))).unwrap() {
             Ok(answer) => answer.status.to_string(),
@@ -281,6 +287,20 @@ mod tests {
             let (outcome, host) = called(&[Ok((status, None, body)), Ok((200, None, ""))], &Breaker::default());
             assert_eq!((outcome, host.sent.borrow().len()), (status.to_string(), 1), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_probe_that_runs_out_of_its_shorter_time_opens_no_breaker() {
+        let breaker = Breaker::default();
+        for _ in 0..9 {
+            let (outcome, host) = called_within(2000, &[Err(FetchError::Timeout)], &breaker);
+            assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_timeout", 1));
+        }
+        assert_eq!(breaker.state(0), "closed");
+        let refused = [Err(FetchError::Unreachable); 9];
+        called_within(2000, &refused, &breaker);
+        called_within(2000, &refused, &breaker);
+        assert_ne!(breaker.state(0), "closed", "whoever is not there at all is not there for requests either");
     }
 
     #[test]

@@ -73,6 +73,12 @@ async fn with_an_idempotency_key_events_without_an_id_are_counted_once() {
     counted(&call.body("application/x-ndjson", lines).send().await, 0, 3);
     counted(&send(Uuid::new_v4(), &batch).await, 2, 1);
     assert_eq!(count(&person.stack, &word).await, 6);
+    // An id that is the key itself is another event's.
+    let key = Uuid::new_v4();
+    let mut same = event(&word);
+    same["id"] = json!(key);
+    counted(&send(key, &json!({ "events": [none, same] })).await, 2, 0);
+    assert_eq!(count(&person.stack, &word).await, 8);
     let wrong = person.call("POST", "analytics", "").header("idempotency-key", "mine").json(&batch).send().await;
     assert_eq!(
         faults(&assert_problem(&wrong, 422, "validation_failed")),

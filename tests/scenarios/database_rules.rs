@@ -4,7 +4,7 @@
 use chat_message::MESSAGE_MAX_CHARS;
 use conformance::person::Person;
 use conformance::scratch_database::ScratchDatabase;
-use conformance::stack::Stack;
+use conformance::stack::{Stack, repository};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -51,6 +51,35 @@ async fn every_kind_of_white_space_is_blank_to_the_database_too() {
             json!({ "session_id": session_id, "id": Uuid::new_v4(), "role": "user", "message": character.to_string() });
         let answer = person.rest("POST", "chat_history").json(&row).send().await;
         assert_eq!(answer.status, 400, "U+{:04X} {}", character as u32, answer.text());
+    }
+}
+
+#[tokio::test]
+async fn no_text_that_the_edge_wants_something_in_is_blank() {
+    let stack = Stack::running();
+    let person = Person::new(&stack).await;
+    let session_id = Uuid::new_v4();
+    let said = person.say(session_id, "hello").await;
+    let message_id = &said["message"]["id"];
+    let intent = json!({ "session_id": session_id, "message_id": message_id, "label": "x", "method": "x" });
+    let risk = json!({ "session_id": session_id, "message_id": message_id, "label": "x" });
+    let line = json!({ "id": Uuid::new_v4(), "log_level": "INFO", "component": "x", "message": "x" });
+    for (table, row, columns) in [
+        ("intent_classifications", &intent, &["label", "method", "fsm_state"][..]),
+        ("risk_detections", &risk, &["label", "trigger_phrase", "method", "model"]),
+        ("system_logs", &line, &["component", "message", "error_trace"]),
+    ] {
+        let insert = async |row: &Value| {
+            person.rest("POST", table).header("prefer", "return=minimal").json(row).send().await.status.as_u16()
+        };
+        for column in columns {
+            for blank in ["", " ", "\t\r\n", "\u{a0}\u{2003}\u{3000}"] {
+                let mut row = row.clone();
+                row[*column] = json!(blank);
+                assert_eq!(insert(&row).await, 400, "{table}.{column} {blank:?}");
+            }
+        }
+        assert_eq!(insert(row).await, 201, "{table}");
     }
 }
 
@@ -181,8 +210,14 @@ async fn the_planners_guesses_say_nothing_of_anothers_rows() {
         analyze;";
     database.batch_execute(sample).await.unwrap();
     let sampled = guesses(&database).await;
+    // And a database that has been sampled before it comes to this migration forgets.
+    let migration = repository().join("migrations/20261126080200_no_planner_statistics.sql");
+    database.batch_execute(&std::fs::read_to_string(migration).unwrap()).await.unwrap();
+    database.batch_execute("analyze").await.unwrap();
+    let forgotten = guesses(&database).await;
     drop(database);
     scratch.remove().await;
     assert!(told.iter().all(|(_, [much, none])| much == none), "{told:?}");
+    assert_eq!(forgotten, told);
     assert!(sampled.iter().all(|(_, [much, none])| much != none), "{sampled:?}");
 }

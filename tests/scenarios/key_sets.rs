@@ -135,6 +135,31 @@ async fn without_a_key_set_nobody_waits_for_more_than_one_attempt_of_another() {
     assert!(scene.issuer.counts().key_sets <= 3, "{:?}", scene.issuer.counts());
 }
 
+/// Nobody waits for another for more than two seconds, and then one more asks, not all.
+#[tokio::test]
+async fn a_slow_issuer_is_not_asked_by_everybody_at_once() {
+    let person = Person::new(&Stack::running()).await;
+    let forge = Forge::new(&person);
+    let scene = Scene::new(person, &[forge.key().public_jwk()], &[]).await;
+    scene.issuer.slow_down(Duration::from_secs(3));
+    let answers = join_all((0..20).map(|_| async { scene.save(&forge.good()).await })).await;
+    assert!(answers.iter().all(|answer| answer.status == 201), "{}", answers[0].text());
+    assert!(scene.issuer.counts().key_sets <= 2, "{:?}", scene.issuer.counts());
+}
+
+#[tokio::test]
+async fn whoever_goes_away_while_fetching_the_key_set_holds_nobody_up() {
+    let person = Person::new(&Stack::running()).await;
+    let forge = Forge::new(&person);
+    let scene = Scene::new(person, &[forge.key().public_jwk()], &[]).await;
+    scene.issuer.slow_down(Duration::from_secs(3));
+    let token = forge.good();
+    let gone = tokio::time::timeout(Duration::from_millis(500), scene.save(&token)).await;
+    assert!(gone.is_err(), "it went away while the issuer thought");
+    let answers = join_all((0..5).map(|_| scene.save(&token))).await;
+    assert!(answers.iter().all(|answer| answer.status == 201), "{}", answers[0].text());
+}
+
 #[tokio::test]
 async fn made_up_key_ids_are_no_flood_of_requests() {
     let person = Person::new(&Stack::running()).await;

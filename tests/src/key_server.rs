@@ -29,6 +29,7 @@ pub struct KeyServer {
 struct Shared {
     api_url: String,
     answer: Mutex<(u16, String)>,
+    delay: Mutex<Duration>,
     counts: Mutex<Counts>,
 }
 
@@ -47,6 +48,8 @@ impl KeyServer {
         let shared = Arc::new(Shared {
             api_url: stack.api_url.clone(),
             answer: Mutex::new((200, json!({ "keys": keys }).to_string())),
+            // As if it were far away, so that callers come while somebody else's request is on its way.
+            delay: Mutex::new(Duration::from_millis(100)),
             counts: Mutex::default(),
         });
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
@@ -69,6 +72,11 @@ impl KeyServer {
         *self.shared.answer.lock().unwrap() = (status, body.into());
     }
 
+    /// Takes this long for the key set from now on.
+    pub fn slow_down(&self, delay: Duration) {
+        *self.shared.delay.lock().unwrap() = delay;
+    }
+
     /// What it has been asked for so far.
     pub fn counts(&self) -> Counts {
         *self.shared.counts.lock().unwrap()
@@ -78,8 +86,8 @@ impl KeyServer {
 async fn key_set(State(shared): State<Arc<Shared>>) -> Response {
     shared.counts.lock().unwrap().key_sets += 1;
     let (status, body) = shared.answer.lock().unwrap().clone();
-    // As if it were far away, so that callers come while somebody else's request is on its way.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let delay = *shared.delay.lock().unwrap();
+    tokio::time::sleep(delay).await;
     (StatusCode::from_u16(status).unwrap(), body).into_response()
 }
 

@@ -169,7 +169,7 @@ impl Batch {
                 Some(event) => {
                     let mut event = event::read(Object::read(event), event.text().len(), &at);
                     if event.json("id").is_none() {
-                        event.put("id", quoted(id.numbered(place).as_str()));
+                        event.put("id", quoted(id.numbered(place + 1).as_str()));
                     }
                     self.add(event);
                 }

@@ -123,18 +123,19 @@ impl<K: Clone> KeyStore<K> {
             return self.known(token).unwrap_or_else(|| Err(unknown()));
         }
         // What somebody else is fetching is for everybody: a key that was rotated must not look wrong meanwhile.
-        let (awaited_ms, fetches) = (self.fetching_until_ms.get(), self.fetches.get());
+        let fetches = self.fetches.get();
         let is_told = || self.fetches.get() != fetches;
-        while self.lacks(token, host.now_ms()) && !is_told() && host.now_ms() < awaited_ms {
+        let mut now = host.now_ms();
+        while self.lacks(token, now) && !is_told() && now < self.fetching_until_ms.get() {
             host.sleep(WAIT_MS).await;
+            now = host.now_ms();
         }
-        let now = host.now_ms();
         let is_old = self.is_older(FRESH_MS, now);
         let is_cooling = now < self.cooldown_until_ms.get();
-        let is_due =
-            self.is_older(STALE_MS, now) || !is_cooling && (self.lacks(token, now) || is_old && now >= awaited_ms);
-        if is_due && !is_told() {
+        let is_due = self.is_older(STALE_MS, now) || !is_cooling && (is_old || self.lacks(token, now));
+        if is_due && !is_told() && now >= self.fetching_until_ms.get() {
             let is_fetched = self.fetch(host, config).await;
+            // Only now: somebody who asks and goes away must not keep a new key from everybody.
             if !(is_fetched && is_old) {
                 self.cooldown_until_ms.set(host.now_ms() + COOLDOWN_MS);
             }
@@ -179,14 +180,17 @@ impl<K: Clone> KeyStore<K> {
     async fn fetch<H: Host<Key = K>>(&self, host: &H, config: &Config) -> bool {
         let url = concat(&[&config.supabase_url, "/auth/v1/.well-known/jwks.json"]);
         let headers = [("apikey", config.publishable_key.as_str())];
-        self.fetching_until_ms.set(host.now_ms() + PATIENCE_MS);
+        let awaited_ms = host.now_ms() + PATIENCE_MS;
+        self.fetching_until_ms.set(awaited_ms);
         let timeout_ms = u32::try_from(config.timeout_ms).unwrap_or(u32::MAX);
         let request = Outbound { method: "GET", url: &url, headers: &headers, body: None, timeout_ms };
         let answer = host.fetch(request).await;
         let is_taken_in = answer.is_ok_and(|answer| {
             answer.status == 200 && std::str::from_utf8(&answer.body).is_ok_and(|set| self.take_in(set, host.now_ms()))
         });
-        self.fetching_until_ms.set(0);
+        if self.fetching_until_ms.get() == awaited_ms {
+            self.fetching_until_ms.set(0);
+        }
         self.fetches.set(self.fetches.get().wrapping_add(1));
         is_taken_in
     }

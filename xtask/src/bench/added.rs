@@ -14,7 +14,7 @@ use crate::{error::Result, progress::Progress};
 /// The section, to which each host adds its row.
 pub fn section() -> Section {
     let told = "One caller saves messages, one after the other: by `rpc/save_message`, which is all a page without \
-         the function would need, and through `chat-message`, which verifies, checks and forwards. Both go through \
+         the function would need, and through `chat-message`, which knows the token, checks and forwards. Both go through \
          the gateway. All of it is on one machine: this shows the work. The distance to the database, which \
          both have to go once, is not in it."
         .to_owned();

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what Selvedge spares and what it costs, on the real local stack, for docs/benchmarks.md.
 //!
-//! No figure stands alone: each has its counterpart, taken in the same run by turns, and what is judged is the ratio of
-//! the two. A budget that is missed is said as plainly as one that is met.
+//! No time stands alone: each has its counterpart, taken in the same run by turns, and what is judged is the ratio of the
+//! two. Counts and sizes stand against their budgets. One that is missed is said as plainly as one that is met.
 
 pub mod added;
 pub mod call;

@@ -1,12 +1,5 @@
--- What session_transitions did not refuse to a caller who goes straight to PostgREST.
-
--- As long as the edge admits, and blank as chat_history has it.
-alter table public.session_transitions
-  add constraint session_transitions_response_length check (char_length(response) <= 1000),
-  add constraint session_transitions_response_not_blank check (
-    btrim(response, E'\t\n\u000b\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000') <> ''
-  );
-
+-- A move that is there already is never passed over.
+--
 -- A conflict that is to be ignored (Prefer: resolution=ignore-duplicates) is only found after the triggers before the
 -- row have run. session_transitions_move would have moved the session by then, and the row that says so would be left
 -- out.

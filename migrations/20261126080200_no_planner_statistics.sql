@@ -1,4 +1,4 @@
--- No statistic lets one user count another's rows. PostgREST tells everybody the planner's guess at how many rows a
+-- No statistic lets one user count another's rows: how many there are of everybody together is left. PostgREST tells everybody the planner's guess at how many rows a
 -- filter finds (Prefer: count=planned), and the planner guesses from samples of all rows, whoever's they are: which
 -- values are common, and how common. So it gets no samples of tables that hold what persons did.
 --
@@ -19,6 +19,11 @@ begin
       and a.attnum > 0 and not a.attisdropped
   loop
     execute format('alter table %s alter column %I set statistics 0', place.relation, place.name);
+    -- Samples that were taken before stay for good, and only a superuser can remove them. On a new database there are
+    -- none yet.
+    if (select r.rolsuper from pg_catalog.pg_roles r where r.rolname = current_user) then
+      delete from pg_catalog.pg_statistic where starelid = place.relation;
+    end if;
   end loop;
 end
 $$;
