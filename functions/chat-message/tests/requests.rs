@@ -366,6 +366,20 @@ fn a_request_is_one_line_of_the_log_and_says_nothing_of_what_was_written() {
 }
 
 #[test]
+fn the_log_names_the_resource_of_a_method_that_is_refused_or_asked_about() {
+    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
+    for (method, target, status, route) in [
+        ("PATCH", "/sessions/secret-words", 405, "/sessions/{id}"),
+        ("OPTIONS", "/risk-detections", 204, "/risk-detections"),
+        ("GET", "/nowhere", 404, ""),
+    ] {
+        assert_eq!(answer(&edge, &request(method, target, "")).status, status);
+        let line = edge.host().logged.borrow().last().unwrap().clone();
+        assert!(line.contains(&format!(r#""route":"{route}""#)), "{line}");
+    }
+}
+
+#[test]
 fn the_log_level_decides_what_is_logged() {
     for (level, expected) in [("info", 3), ("warn", 2), ("error", 1), ("off", 0)] {
         let lookup = |name: &str| if name == "LOG_LEVEL" { Some(level.to_owned()) } else { variables(name) };
@@ -392,6 +406,7 @@ fn a_deep_look_asks_the_database_once_in_ten_seconds() {
     let sent = edge.host().sent.borrow()[0].clone();
     assert!(sent.url.ends_with("/rest/v1/rpc/database_is_there"), "{}", sent.url);
     assert!(sent.headers.iter().all(|(name, _)| *name != "authorization"), "as nobody");
+    assert_eq!(sent.timeout_ms, 2000, "a monitor is not kept waiting as long as a request");
     // Nothing is there to answer any more: found out ten seconds later.
     edge.host().now_ms.set(edge.host().now_ms.get() + 9_999);
     look(200);
