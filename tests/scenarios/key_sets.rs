@@ -148,19 +148,6 @@ async fn a_slow_issuer_is_not_asked_by_everybody_at_once() {
 }
 
 #[tokio::test]
-async fn whoever_goes_away_while_fetching_the_key_set_holds_nobody_up() {
-    let person = Person::new(&Stack::running()).await;
-    let forge = Forge::new(&person);
-    let scene = Scene::new(person, &[forge.key().public_jwk()], &[]).await;
-    scene.issuer.slow_down(Duration::from_secs(3));
-    let token = forge.good();
-    let gone = tokio::time::timeout(Duration::from_millis(500), scene.save(&token)).await;
-    assert!(gone.is_err(), "it went away while the issuer thought");
-    let answers = join_all((0..5).map(|_| scene.save(&token))).await;
-    assert!(answers.iter().all(|answer| answer.status == 201), "{}", answers[0].text());
-}
-
-#[tokio::test]
 async fn made_up_key_ids_are_no_flood_of_requests() {
     let person = Person::new(&Stack::running()).await;
     let forge = Forge::new(&person);

@@ -241,7 +241,7 @@ fn purpose(jwk: &Object) -> Option<(Option<String>, Algorithm)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COOLDOWN_MS, FRESH_MS, KeyStore, STALE_MS, purpose};
+    use super::{COOLDOWN_MS, FRESH_MS, KeyStore, PATIENCE_MS, STALE_MS, purpose};
     use crate::auth::token::SignedToken;
     use crate::config::{Config, Variables};
     use crate::fake::{FakeHost, run};
@@ -324,6 +324,22 @@ mod tests {
         assert_eq!(host.sent.borrow().len(), 2, "the failing issuer is not asked at every request");
         advance(&host, STALE_MS);
         assert_eq!(find(&keys, &host, &config, "k1"), "keys_unavailable");
+    }
+
+    #[test]
+    fn whoever_goes_away_while_fetching_is_waited_for_no_longer_than_that() {
+        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        // All that is left of somebody whose caller went away.
+        keys.fetching_until_ms.set(host.now_ms.get() + PATIENCE_MS);
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        assert_eq!(host.slept.borrow().iter().map(|slept| u64::from(*slept)).sum::<u64>(), PATIENCE_MS);
+        assert_eq!(host.sent.borrow().len(), 1);
+        // A set that is there and only old is used meanwhile.
+        advance(&host, FRESH_MS + 1);
+        keys.fetching_until_ms.set(host.now_ms.get() + PATIENCE_MS);
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
+        assert_eq!(host.sent.borrow().len(), 1);
     }
 
     #[test]
