@@ -206,7 +206,8 @@ impl Problem {
         let mut retry_after = (code.status == 503).then_some(RETRY_AFTER_SECONDS);
         for (name, value) in &members {
             body.raw(name, value);
-            if *name == RETRY_AFTER {
+            // In the header only what RFC 9110 section 10.2.3 has there, whatever the database says.
+            if *name == RETRY_AFTER && json::digits(value).is_some() {
                 retry_after = Some(value);
             }
         }
