@@ -1,8 +1,9 @@
 //! What every Selvedge function stands on.
 //!
 //! A function is operations: forms, plans and answers ([`function::Function`]); everything else is here: the way of a
-//! request ([`edge`]), reading and refusing it ([`form`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding to PostgREST as the
-//! caller, again if need be ([`postgrest`], [`breaker`]), and saying what went wrong ([`problem`], [`code`]).
+//! request ([`edge`]), reading and refusing it ([`form`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding
+//! to PostgREST as the caller, again if need be ([`postgrest`], [`breaker`]), and saying what went wrong ([`problem`],
+//! [`code`]).
 //!
 //! Nothing in this crate is about chat, and nothing but [`adapter`] knows a host: the rest sees the world through
 //! [`host::Host`], with one implementation over web standards (`web`) and one for native tests ([`fake`]).
