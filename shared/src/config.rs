@@ -1,8 +1,6 @@
 //! Configuration: read once per isolate from the host's variables; `docs/configuration.md` is its table.
 
-use crate::cors::AllowedOrigins;
-use crate::json::{Object, digits};
-use crate::text::{concat, cut};
+use serde_json::Value;
 
 /// Longest upstream exchange allowed unless `SUPABASE_TIMEOUT` says otherwise, in milliseconds.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
@@ -10,9 +8,12 @@ const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 const MAX_TIMEOUT_MS: u64 = 120_000;
 
 /// Retries unless `SUPABASE_MAX_RETRIES` says otherwise.
-const DEFAULT_MAX_RETRIES: u64 = 3;
+const DEFAULT_MAX_RETRIES: u32 = 3;
 /// More retries than this only add to the load of a database in trouble.
-const MOST_RETRIES: u64 = 10;
+const MOST_RETRIES: u32 = 10;
+
+/// Shortest shared secret accepted, in bytes: RFC 7518 section 3.2 asks for the size of the hash.
+const SECRET_MIN_BYTES: usize = 32;
 
 /// What every function needs to know.
 #[derive(Debug)]
@@ -29,8 +30,10 @@ pub struct Config {
     pub jwt_secret: Option<String>,
     /// How long an exchange with Supabase may take, all its tries together, in milliseconds.
     pub timeout_ms: u64,
-    /// How often a call that failed for reasons that pass is tried again.
-    pub max_retries: u64,
+    /// How often a call that failed for a transient reason is retried.
+    pub max_retries: u32,
+    /// Which pages may call.
+    pub allowed_origins: AllowedOrigins,
     /// What is logged.
     pub log_level: Level,
 }
@@ -61,17 +64,38 @@ impl Level {
         }
     }
 
-    /// The place of a level's word among the words.
-    fn parse(word: &str) -> Option<u64> {
-        Self::ALL.into_iter().position(|level| level.name() == word).map(|place| place as u64)
-    }
-
-    fn of(place: u64) -> Option<Self> {
-        Self::ALL.into_iter().nth(usize::try_from(place).ok()?)
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == word)
     }
 }
 
-/// The host's variables, with a memory of which were missing or wrong.
+/// Origins whose pages may call: a comma list of origins (`https://app.example`), or `*`. None by default.
+#[derive(Debug, Default)]
+pub struct AllowedOrigins(Vec<String>);
+
+impl AllowedOrigins {
+    /// Reads a list; `None` if a part of it is neither an origin nor `*`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_origin = |origin: &&str| {
+            let host = origin.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
+            *origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ', '*']))
+        };
+        let origins: Vec<&str> = text.split(',').map(str::trim_ascii).collect();
+        origins.iter().all(is_origin).then(|| Self(origins.into_iter().map(str::to_owned).collect()))
+    }
+
+    /// Whether an origin is on the list.
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed == origin)
+    }
+
+    /// Whether every page may call.
+    pub fn is_any(&self) -> bool {
+        self.contains("*")
+    }
+}
+
+/// The host's variables, and which of them were missing or wrong.
 pub struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     faulty: Vec<&'static str>,
@@ -88,29 +112,19 @@ impl<'a> Variables<'a> {
     /// `SELVEDGE_X` goes before `SUPABASE_X`: hosted Supabase reserves the latter names for itself and lets nobody set
     /// them.
     pub fn get(&self, name: &str) -> Option<String> {
-        let value = |name: &str| {
-            (self.lookup)(name).map(|value| value.trim_ascii().to_owned()).filter(|value| !value.is_empty())
-        };
-        let ours = name.strip_prefix("SUPABASE_").and_then(|rest| value(&concat(&["SELVEDGE_", rest])));
+        let value =
+            |name: &str| (self.lookup)(name).map(|value| value.trim_ascii().to_owned()).filter(|value| !value.is_empty());
+        let ours = name.strip_prefix("SUPABASE_").and_then(|rest| value(&format!("SELVEDGE_{rest}")));
         ours.or_else(|| value(name))
     }
 
-    /// Remembers a variable as missing or wrong.
+    /// Notes a variable as missing or wrong.
     pub fn fault(&mut self, name: &'static str) {
         self.faulty.push(name);
     }
 
-    /// A variable as `parse` makes it, if it is set. One that does not parse is remembered as faulty.
-    pub fn text(&mut self, name: &'static str, parse: fn(String) -> Option<String>) -> Option<String> {
-        let parsed = parse(self.get(name)?);
-        if parsed.is_none() {
-            self.fault(name);
-        }
-        parsed
-    }
-
-    /// As [`Variables::text`], for what is or stands for a number.
-    pub fn number(&mut self, name: &'static str, parse: fn(&str) -> Option<u64>) -> Option<u64> {
+    /// A variable as `parse` reads it, if it is set. One that does not parse is noted as wrong.
+    pub fn read<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let parsed = parse(&self.get(name)?);
         if parsed.is_none() {
             self.fault(name);
@@ -125,9 +139,9 @@ impl<'a> Variables<'a> {
 }
 
 impl Config {
-    /// Reads the variables every function shares. What is wrong is remembered in `variables`.
+    /// Reads the variables every function shares. What is wrong is noted in `variables`.
     pub fn read(variables: &mut Variables) -> Self {
-        let supabase_url = variables.get("SUPABASE_URL").and_then(base_url).unwrap_or_else(|| {
+        let supabase_url = variables.get("SUPABASE_URL").as_deref().and_then(base_url).unwrap_or_else(|| {
             variables.fault("SUPABASE_URL");
             String::new()
         });
@@ -135,27 +149,35 @@ impl Config {
             variables.fault("SUPABASE_PUBLISHABLE_KEY");
             String::new()
         });
-        let issuer = variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| concat(&[&supabase_url, "/auth/v1"]));
-        let jwks = variables.text("SUPABASE_JWKS", key_set);
-        let jwt_secret = variables.text("SUPABASE_JWT_SECRET", |secret| (secret.len() >= 32).then_some(secret));
-        let timeout_ms = variables.number("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS);
-        let max_retries = variables.number("SUPABASE_MAX_RETRIES", retries).unwrap_or(DEFAULT_MAX_RETRIES);
-        let log_level = variables.number("LOG_LEVEL", Level::parse).and_then(Level::of).unwrap_or(Level::Info);
-        Self { supabase_url, publishable_key, issuer, jwks, jwt_secret, timeout_ms, max_retries, log_level }
+        Self {
+            issuer: variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| format!("{supabase_url}/auth/v1")),
+            supabase_url,
+            publishable_key,
+            jwks: variables.read("SUPABASE_JWKS", key_set),
+            jwt_secret: variables
+                .read("SUPABASE_JWT_SECRET", |secret| (secret.len() >= SECRET_MIN_BYTES).then(|| secret.to_owned())),
+            timeout_ms: variables.read("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS),
+            max_retries: variables
+                .read("SUPABASE_MAX_RETRIES", |text| whole(text, 0..=MOST_RETRIES))
+                .unwrap_or(DEFAULT_MAX_RETRIES),
+            allowed_origins: variables.read("ALLOWED_ORIGINS", AllowedOrigins::parse).unwrap_or_default(),
+            log_level: variables.read("LOG_LEVEL", Level::parse).unwrap_or(Level::Info),
+        }
     }
+}
 
-    /// Reads `ALLOWED_ORIGINS`; no browser page is let in unless it is set.
-    pub fn read_allowed_origins(variables: &mut Variables) -> AllowedOrigins {
-        AllowedOrigins(variables.text("ALLOWED_ORIGINS", AllowedOrigins::check).unwrap_or_default())
-    }
+/// A whole number in decimal digits, within bounds.
+pub fn whole(text: &str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| is_number && bounds.contains(number))
 }
 
 /// `SUPABASE_PUBLISHABLE_KEY`, the platform's own dictionary of them, or the legacy anon key.
 fn publishable_key(variables: &Variables) -> Option<String> {
     let from_dictionary = || {
-        let text = variables.get("SUPABASE_PUBLISHABLE_KEYS")?;
-        let keys = Object::parse(&text)?;
-        keys.get("default").or_else(|| keys.members.first().map(|(_, key)| *key))?.string()
+        let keys: Value = serde_json::from_str(&variables.get("SUPABASE_PUBLISHABLE_KEYS")?).ok()?;
+        let keys = keys.as_object()?;
+        Some(keys.get("default").or_else(|| keys.values().next())?.as_str()?.to_owned())
     };
     variables
         .get("SUPABASE_PUBLISHABLE_KEY")
@@ -169,36 +191,33 @@ fn is_header_value(text: &str) -> bool {
 }
 
 /// An `http` or `https` origin, without a slash at its end.
-fn base_url(url: String) -> Option<String> {
-    let url = url.strip_suffix("/").unwrap_or(&url);
+fn base_url(url: &str) -> Option<String> {
+    let url = url.strip_suffix('/').unwrap_or(url);
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    (!host.is_empty() && is_header_value(host) && !host.bytes().any(|byte| matches!(byte, b'/' | b'?' | b'#' | b'@')))
-        .then(|| url.to_owned())
+    (!host.is_empty() && is_header_value(host) && !host.contains(['/', '?', '#', '@'])).then(|| url.to_owned())
 }
 
 /// A JSON Web Key Set, or the bare array of keys some of the platform's versions hand over.
-fn key_set(text: String) -> Option<String> {
-    let text = if text.starts_with('[') { concat(&["{\"keys\":", &text, "}"]) } else { text };
-    let is_set = Object::parse(&text)?.get("keys").is_some_and(|keys| keys.array().is_some());
-    is_set.then_some(text)
+fn key_set(text: &str) -> Option<String> {
+    let text = if text.starts_with('[') { format!("{{\"keys\":{text}}}") } else { text.to_owned() };
+    let set: Value = serde_json::from_str(&text).ok()?;
+    set.get("keys")?.is_array().then_some(text)
 }
 
 /// Seconds with up to three decimals, as milliseconds.
 fn milliseconds(text: &str) -> Option<u64> {
-    let (whole, decimals) = cut(text, b'.');
-    let decimals = decimals.unwrap_or("0");
-    let thousandths = digits(concat(&[decimals, "00"]).get(..3)?).filter(|_| decimals.len() <= 3)?;
-    let milliseconds = digits(whole)?.checked_mul(1000)?.checked_add(thousandths)?;
+    let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(seconds) || !is_number(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    let milliseconds = format!("{seconds}{decimals:0<3}").parse().ok()?;
     (1..=MAX_TIMEOUT_MS).contains(&milliseconds).then_some(milliseconds)
-}
-
-fn retries(text: &str) -> Option<u64> {
-    digits(text).filter(|retries| *retries <= MOST_RETRIES)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Variables, base_url, key_set, milliseconds};
+    use super::{AllowedOrigins, Config, Variables, base_url, key_set, milliseconds};
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<&'static str>> {
@@ -253,9 +272,9 @@ mod tests {
 
     #[test]
     fn a_base_url_is_an_origin() {
-        assert_eq!(base_url("http://127.0.0.1:54321".to_owned()).as_deref(), Some("http://127.0.0.1:54321"));
+        assert_eq!(base_url("http://127.0.0.1:54321").as_deref(), Some("http://127.0.0.1:54321"));
         for url in ["", "https://", "ftp://a", "https://a/rest", "https://a?b", "https://user@a", "https://a b"] {
-            assert_eq!(base_url(url.to_owned()), None, "{url}");
+            assert_eq!(base_url(url), None, "{url}");
         }
     }
 
@@ -268,7 +287,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in ["a.example", "https://a.example/path", "https://", "https://*.example", "https://a,"] {
+            assert!(AllowedOrigins::parse(text).is_none(), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_list_of_origins_makes_the_reader_panic(text in any::<String>()) {
+            let _ = AllowedOrigins::parse(&text);
+        }
+
         #[test]
         fn a_timeout_is_what_arithmetic_says(milliseconds in 0_u64..200_000) {
             let text = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
@@ -278,9 +309,9 @@ mod tests {
         #[test]
         fn no_value_makes_a_reader_panic(text in any::<String>(), json in "[\\[\\]{}\"keys:,]{0,12}") {
             for text in [text, json] {
-                let origin = base_url(text.clone());
+                let origin = base_url(&text);
                 prop_assert!(origin.is_none_or(|url| url.starts_with("http") && !url.ends_with('/')));
-                let set = key_set(text.clone());
+                let set = key_set(&text);
                 prop_assert!(set.is_none_or(|set| serde_json::from_str::<serde_json::Value>(&set).unwrap()["keys"].is_array()));
                 let _ = milliseconds(&text);
             }

@@ -1,37 +1,31 @@
-//! What every Selvedge function stands on.
+//! What every Selvedge function stands on, in layers; imports only go down this list.
 //!
-//! A function is operations: forms, plans and answers ([`function::Function`]); everything else is here: the way of a
-//! request ([`edge`]), reading and refusing it ([`form`], [`query`], [`json`]), knowing the caller ([`auth`]), forwarding
-//! to PostgREST as the caller, again if need be ([`postgrest`], [`breaker`]), and saying what went wrong ([`problem`],
-//! [`code`]).
+//! | layer | what |
+//! |---|---|
+//! | [`edge`] | handles every request: host adapters, routing, extractors, CORS, timing, log, health |
+//! | [`request`] | request types: reading with every fault at once |
+//! | [`auth`] | the caller: token, claims, key set, memory |
+//! | [`upstream`] | calls one database function as the caller: call, retry, breaker, PostgREST's errors |
+//! | [`answer`] | problems, codes, pages and their cursors, entity tags |
+//! | [`host`] | the world as one trait, with an implementation over web standards and one for native tests |
 //!
-//! Nothing in this crate is about chat, and nothing but [`adapter`] knows a host: the rest sees the world through
-//! [`host::Host`], with one implementation over web standards (`web`) and one for native tests ([`fake`]).
+//! Below them all are [`config`] and [`members`]. Nothing in this crate is about chat.
 //!
 //! Features: `fake` brings the fake host (native tests only).
 
-pub mod adapter;
+// The derives write `::shared`.
+extern crate self as shared;
+
+pub mod answer;
 pub mod auth;
-pub mod base64url;
-pub mod breaker;
-pub mod code;
 pub mod config;
-pub mod cors;
 pub mod edge;
-#[cfg(any(test, feature = "fake"))]
-pub mod fake;
-pub mod form;
-pub mod function;
-mod health;
 pub mod host;
-pub mod http;
-pub mod id;
-pub mod json;
-mod kind;
-mod log;
-pub mod postgrest;
-pub mod problem;
-pub mod query;
-pub mod text;
-#[cfg(target_arch = "wasm32")]
-pub mod web;
+pub mod members;
+pub mod request;
+pub mod upstream;
+
+// What the derives write names these.
+pub use http;
+pub use serde;
+pub use serde_json;

@@ -1,63 +1,83 @@
 //! What an event is made of.
 
-use shared::form::{Field, Form, Kind};
-use shared::json::{Object, quoted};
-use shared::problem::Rule;
-
-use crate::date_time;
+use shared::answer::Fault;
+use shared::request::{DateTime, Draft, Field, Id, JsonObject, Request, Value};
+use shared::serde::{Serialize, Serializer};
 
 /// Largest event, in bytes as the caller wrote it.
-const EVENT_MAX_BYTES: u32 = 32 * 1024;
+pub(crate) const EVENT_MAX_BYTES: usize = 32 * 1024;
 /// Longest type of an event, in characters.
 const TYPE_MAX_CHARS: usize = 64;
 
-static TOO_LARGE: Rule = Rule { code: "too_large", detail: "must be at most # bytes of JSON" };
-static NOT_A_TYPE: Rule =
-    Rule { code: "invalid_event_type", detail: "must be lower-case letters, digits and _, at most 64, a letter first" };
+const NOT_A_TYPE: Fault =
+    Fault::new("invalid_event_type", "must be lower-case letters, digits and _, at most 64, a letter first");
 
-/// The fields of an event.
-pub(crate) static FIELDS: &[Field] = &[
-    Field::optional("id", Kind::Id),
-    Field::required("event_type", Kind::Parsed(event_type, &NOT_A_TYPE)),
-    Field::optional("event_data", Kind::Object(EVENT_MAX_BYTES)),
-    Field::optional("session_id", Kind::Id),
-    Field::optional("occurred_at", date_time::KIND),
-];
-
-/// Reads the event that `at` points to, out of so many bytes of JSON.
-pub(crate) fn read(event: Option<Object>, bytes: usize, at: &str) -> Form {
-    let mut form = Form::default();
-    if bytes > EVENT_MAX_BYTES as usize {
-        // Nothing more is said of it, nor done with it.
-        form.fault_at(at, "", TOO_LARGE.broken_at(EVENT_MAX_BYTES.into()));
-        return form;
-    }
-    form.add_members(event, FIELDS, at);
-    form
+/// Something that happened.
+#[derive(Debug, Request)]
+pub(crate) struct Event {
+    /// Made by the client, so that the event can be sent again. Without one, a request's `Idempotency-Key` gives its
+    /// events ids; else they are made.
+    pub(crate) id: Option<Id>,
+    /// What kind of event.
+    pub(crate) event_type: EventType,
+    /// An object of the client's, at most 32 KiB and 16 levels, stored as it is.
+    pub(crate) event_data: Option<JsonObject<EVENT_MAX_BYTES>>,
+    /// The session it belongs to; it need not exist.
+    pub(crate) session_id: Option<Id>,
+    /// When it happened, by the client's clock; now if not given.
+    pub(crate) occurred_at: Option<DateTime>,
 }
 
-fn event_type(text: &str) -> Option<String> {
-    let is_type = text.len() <= TYPE_MAX_CHARS
-        && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    is_type.then(|| quoted(text))
+impl EventDraft {
+    /// Gives the event an id, unless it has one or has a faulty one.
+    pub(crate) fn identify(&mut self, id: Id) {
+        if self.id == Draft::Missing {
+            self.id = Draft::Valid(id);
+        }
+    }
+}
+
+/// The type of an event: `^[a-z][a-z0-9_]{0,63}$`.
+#[derive(Debug)]
+pub(crate) struct EventType(String);
+
+impl Serialize for EventType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Field for EventType {
+    fn parse(value: Value<'_>) -> Result<Self, Fault> {
+        let text = value.string()?;
+        let is_type = text.len() <= TYPE_MAX_CHARS
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if is_type { Ok(Self(text)) } else { Err(NOT_A_TYPE) }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn schema() -> shared::serde_json::Value {
+        shared::serde_json::json!({ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$" })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::event_type;
-    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use super::EventType;
+    use proptest::prelude::{any, prop_assert, proptest};
+    use shared::request::{Field, Value};
 
     proptest! {
         #[test]
         fn a_type_is_what_its_pattern_says(good in "[a-z][a-z0-9_]{0,63}", bad in "[A-Z0-9_-][a-z]{0,9}|[a-z][a-z0-9_]{64}|[a-z]{1,3}[-. é]|") {
-            prop_assert_eq!(event_type(&good), Some(format!("\"{good}\"")));
-            prop_assert_eq!(event_type(&bad), None);
+            prop_assert!(EventType::parse(Value::Text(&good)).is_ok());
+            prop_assert!(EventType::parse(Value::Text(&bad)).is_err());
         }
 
         #[test]
         fn no_text_makes_the_reader_panic(text in any::<String>()) {
-            let _ = event_type(&text);
+            let _ = EventType::parse(Value::Text(&text));
         }
     }
 }

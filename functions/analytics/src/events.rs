@@ -1,196 +1,267 @@
 //! `POST /`: events, one or many, each counted once.
 
+use shared::answer::{self, Fault, Problem, code, problem::MAX_ERRORS};
 use shared::auth;
-use shared::code;
-use shared::form::{Field, Form, Kind};
-use shared::function::{Exchange, Step, handed_on, parse};
-use shared::http::Response;
-use shared::id::Id;
-use shared::json::{self, Object, Raw, quoted};
-use shared::problem::{FieldError, MAX_ERRORS, Problem, Rule};
-use shared::text::parts;
+use shared::edge::{CarriesToken, Signed};
+use shared::host::Response;
+use shared::http::{HeaderName, HeaderValue, StatusCode};
+use shared::members::{Members, items};
+use shared::request::{
+    At, DateTime, Draft, Faults, Flag, FromRequest, Id, NOT_AN_OBJECT, Parts, Primary, ReadFields, Request, Source,
+    Text, Value, is_utf8, push, read_members, read_query,
+};
+use shared::serde::Serialize;
+use shared::serde_json;
+use shared::upstream::Database;
 
-use crate::{date_time, event};
+use crate::event::{EVENT_MAX_BYTES, Event, EventDraft};
 
 /// Most events of a request.
 const MAX_EVENTS: usize = 500;
-/// Longest token read from a body, in characters: long enough that what is too long is told as any other.
-const TOKEN_MAX_CHARS: u32 = 64 * 1024;
+/// Longest token read from a body, in characters: enough that one that is too long gets the same 401 as in the header.
+const TOKEN_MAX_CHARS: usize = 64 * 1024;
 
-static NOT_ONE: Rule = Rule { code: "not_allowed", detail: "must be 1" };
-static NOT_AN_ARRAY: Rule = Rule { code: "wrong_type", detail: "must be an array of events" };
-static TOO_MANY: Rule = Rule { code: "too_many", detail: "must be at most # events" };
-static NOT_JSON: Rule = Rule { code: "invalid_json", detail: "must be a line of JSON" };
-static OTHER_TOKEN: Rule = Rule { code: "access_token_mismatch", detail: "differs from the Authorization header" };
+const NOT_AN_ARRAY: Fault = Fault::new("wrong_type", "must be an array of events");
+const NOT_JSON: Fault = Fault::new("invalid_json", "must be a line of JSON");
+const OTHER_TOKEN: Fault = Fault::new("access_token_mismatch", "differs from the Authorization header");
 
-static PARAMETERS: &[Field] = &[Field::optional("beacon", Kind::Word(&["1"], &NOT_ONE))];
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// What stands around the events of a batch.
-static ENVELOPE: &[Field] =
-    &[Field::optional("sent_at", date_time::KIND), Field::optional(TOKEN, Kind::Text(TOKEN_MAX_CHARS))];
-/// What stands beside the fields of a single event.
-static BESIDE: &[Field] = &[Field::optional(TOKEN, Kind::Text(TOKEN_MAX_CHARS))];
-/// A beacon can send no headers, so its token is in the body; nowhere is it in a URL.
-const TOKEN: &str = "access_token";
+/// What the query may say.
+#[derive(Debug, Request)]
+struct Options {
+    /// The request is a beacon: nobody reads its response, which is 204.
+    beacon: Option<Flag>,
+}
 
-/// What a request has for events without an id: its `Idempotency-Key`, and else an id made for it. With the former they
-/// get the same ids each time, so that a request sent again counts nothing twice.
-#[derive(Debug, Clone, Copy)]
-struct Own<'a> {
-    key: Option<&'a str>,
-    made: &'a Id,
+/// What is around the events of a batch.
+#[derive(Debug, Request)]
+struct Envelope {
+    /// When the request was sent, by the client's clock: tells how wrong that is.
+    sent_at: Option<DateTime>,
+    /// The sender's token, for beacons, which can send no headers. Never in a URL.
+    access_token: Option<Text<TOKEN_MAX_CHARS>>,
+}
+
+/// What may stand beside the fields of a single event.
+#[derive(Debug, Request)]
+struct Beside {
+    /// The sender's token, for beacons.
+    access_token: Option<Text<TOKEN_MAX_CHARS>>,
+}
+
+/// The parameters of the database function.
+#[derive(Debug, Serialize)]
+#[serde(crate = "shared::serde")]
+struct RecordEvents {
+    events: Vec<Event>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<DateTime>,
 }
 
 /// A request's events.
-#[derive(Debug, Default)]
-struct Batch {
-    /// What is around them.
-    envelope: Form,
-    /// Those that can be stored, as JSON.
-    events: Vec<String>,
-    /// What is wrong with the others.
-    errors: Vec<FieldError>,
+#[derive(Debug)]
+pub(crate) struct Batch {
+    record: RecordEvents,
+    token: Option<String>,
+    is_beacon: bool,
+    /// For a lenient caller: what is wrong with the events that are left out.
+    rejected: Option<Faults>,
+}
+
+impl CarriesToken for Batch {
+    fn take_token(&mut self) -> Option<String> {
+        self.token.take()
+    }
 }
 
 /// Stores events.
-pub(crate) fn record(exchange: &Exchange<()>) -> Result<Step, Problem> {
-    let mut query = exchange.query(PARAMETERS);
-    let text = exchange.text()?;
-    let own = Own { key: exchange.idempotency_key(), made: &exchange.id };
-    let mut batch = if exchange.is_sent_as("application/x-ndjson", false) {
-        Batch::of_lines(text, own)
-    } else if exchange.is_sent_as("application/json", true) || exchange.is_sent_as("text/plain", false) {
-        Batch::of_body(parse(text)?, own)
-    } else {
-        return Err(Problem::new(
-            &code::UNSUPPORTED_MEDIA_TYPE,
-            "Send events as application/json, application/x-ndjson or, from a beacon, text/plain, in UTF-8.",
-        ));
-    };
-    let token = batch.envelope.take_text(TOKEN);
-    if let (Some(in_header), Some(in_body)) = (auth::bearer(exchange.request)?, &token)
-        && in_header != in_body
-    {
-        batch.envelope.fault(TOKEN, OTHER_TOKEN.broken());
+pub(crate) async fn record(
+    Signed { caller, input: batch }: Signed<Batch>,
+    database: Database,
+) -> Result<Response, Problem> {
+    let mut response = database.call("record_events", &caller, &batch.record).await?;
+    if batch.is_beacon {
+        return Ok(answer::empty(StatusCode::NO_CONTENT));
     }
-    let is_lenient = is_lenient(exchange.request.header("prefer").unwrap_or_default());
-    let mut errors = query.take_errors();
-    errors.append(&mut batch.envelope.take_errors());
-    if !is_lenient || !errors.is_empty() {
-        errors.append(&mut batch.errors);
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors));
-    }
-    batch.envelope.put("events", json::array_of(batch.events.into_iter()));
-    let is_beacon = query.json("beacon").is_some();
-    let rejected = is_lenient.then_some(batch.errors);
-    Ok(Step::call_as(token, "record_events", batch.envelope.object(), move |stored| {
-        let mut response = handed_on(201, stored?)?;
-        if let Some(rejected) = rejected {
-            response.add("preference-applied", "handling=lenient");
-            response.add_members(&told(&rejected));
+    if let Some(rejected) = batch.rejected {
+        response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
+        let listed = rejected.get(..MAX_ERRORS).unwrap_or(&rejected);
+        answer::add_member(&mut response, "rejected", &serde_json::to_string(listed).unwrap_or_default());
+        if rejected.len() > MAX_ERRORS {
+            let omitted = rejected.len() - MAX_ERRORS;
+            answer::add_member(&mut response, "rejected_omitted", &omitted.to_string());
         }
-        Ok(if is_beacon { Response::empty(204) } else { response })
-    }))
+    }
+    Ok(response)
 }
 
-/// What a lenient caller is told of the events that were left out: members of the answer.
-fn told(rejected: &[FieldError]) -> String {
-    let mut members = json::ObjectWriter::new();
-    members.raw("rejected", &json::array_of(rejected.iter().take(MAX_ERRORS).map(FieldError::to_json)));
-    if rejected.len() > MAX_ERRORS {
-        members.number("rejected_omitted", (rejected.len() - MAX_ERRORS) as u64);
-    }
-    members.finish()
-}
-
-impl Batch {
-    /// A body of JSON: a batch where it has `events`, and else one event.
-    fn of_body(body: Raw, own: Own) -> Self {
-        let mut batch = Self::default();
-        let Some(mut object) = Object::read(body) else {
-            batch.envelope.add_members(None, ENVELOPE, "");
-            return batch;
-        };
-        match object.members.iter().position(|(name, _)| name == "events") {
-            Some(place) => {
-                let (_, events) = object.members.remove(place);
-                batch.envelope.add_members(Some(object), ENVELOPE, "");
-                match events.array() {
-                    Some(events) => batch.add_all(&events, own),
-                    None => batch.envelope.fault("events", NOT_AN_ARRAY.broken()),
-                }
-            }
-            None => {
-                let mut bytes = body.text().len();
-                if let Some(place) = object.members.iter().position(|(name, _)| name == TOKEN) {
-                    let token = object.members.remove(place);
-                    bytes -= token.1.text().len();
-                    batch.envelope.add_members(Some(Object { members: vec![token] }), BESIDE, "");
-                }
-                let mut event = event::read(Some(object), bytes, "");
-                event.identify(own.key, own.made);
-                batch.add(event);
-            }
-        }
-        batch
-    }
-
-    /// A line of JSON for each event. A line that is none, as one torn off, is a fault of its event.
-    fn of_lines(text: &str, own: Own) -> Self {
-        let mut batch = Self::default();
-        let mut events = Vec::new();
-        for line in parts(text, b'\n').map(str::trim_ascii).filter(|line| !line.is_empty()) {
-            events.push(line);
-            if events.len() > MAX_EVENTS {
-                break;
-            }
-        }
-        batch.add_all_of(events.len(), own, |place| events.get(place).and_then(|line| Raw::parse(line).ok()));
-        batch
-    }
-
-    fn add_all(&mut self, events: &[Raw], own: Own) {
-        self.add_all_of(events.len(), own, |place| events.get(place).copied());
-    }
-
-    /// Adds so many events, each of which `event` gives, if it is JSON.
-    fn add_all_of<'a>(&mut self, count: usize, own: Own, event: impl Fn(usize) -> Option<Raw<'a>>) {
-        if count > MAX_EVENTS {
-            return self.envelope.fault("events", TOO_MANY.broken_at(MAX_EVENTS as u64));
-        }
-        self.envelope.identify(own.key, own.made);
-        let id = self.envelope.take_text("id").as_deref().and_then(Id::parse).unwrap_or_else(|| own.made.clone());
-        for place in 0..count {
-            let mut at = String::from("/events/");
-            json::push_number(&mut at, place as u64);
-            match event(place) {
-                Some(event) => {
-                    let mut event = event::read(Object::read(event), event.text().len(), &at);
-                    if event.json("id").is_none() {
-                        event.put("id", quoted(id.numbered(place + 1).as_str()));
-                    }
-                    self.add(event);
-                }
-                None => self.errors.push(NOT_JSON.broken().at(&at, "")),
-            }
-        }
-    }
-
-    /// Adds an event, or what is wrong with it.
-    fn add(&mut self, mut event: Form) {
-        if event.errors().is_empty() {
-            self.events.push(event.object());
+impl<S> FromRequest<S> for Batch {
+    fn from_request(parts: &Parts<'_>, _: Primary, _: &S) -> Result<Self, Problem> {
+        let content_type = parts.request.header("content-type");
+        let is_sent_as = |media_type| content_type.is_some_and(|given| is_utf8(given, media_type));
+        let mut reader = Reader::default();
+        if is_sent_as("application/x-ndjson") {
+            reader.lines(parts.body.text()?, parts);
+        } else if content_type.is_none() || is_sent_as("application/json") || is_sent_as("text/plain") {
+            reader.object(parts)?;
         } else {
-            self.errors.append(&mut event.take_errors());
+            return Err(Problem::new(
+                &code::UNSUPPORTED_MEDIA_TYPE,
+                "Send events as application/json, application/x-ndjson or, from a beacon, text/plain, in UTF-8.",
+            ));
+        }
+        let mut options = OptionsDraft::default();
+        let mut faults = Faults::new();
+        read_query(&parts.request.query, Source::Primary, &mut options, &mut faults);
+        if let (Some(in_header), Some(in_body)) = (auth::bearer(parts.request)?, reader.token.valid())
+            && *in_header != **in_body
+        {
+            push(&mut reader.faults, &At::Root.member("access_token"), OTHER_TOKEN);
+        }
+        let is_lenient = is_lenient(parts.request.header("prefer").unwrap_or_default());
+        faults.append(&mut reader.faults);
+        if !is_lenient || !faults.is_empty() {
+            faults.append(&mut reader.rejected);
+        }
+        let (Some(options), Some(sent_at), Some(token)) =
+            (options.finish(), reader.sent_at.optional(), reader.token.optional())
+        else {
+            return Err(Problem::invalid(faults));
+        };
+        if !faults.is_empty() {
+            return Err(Problem::invalid(faults));
+        }
+        Ok(Self {
+            record: RecordEvents { events: reader.events, sent_at },
+            token: token.map(|token| token.to_string()),
+            is_beacon: options.beacon.is_some(),
+            rejected: is_lenient.then_some(reader.rejected),
+        })
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn fields() -> shared::request::schema::Fields {
+        crate::openapi::batch_fields()
+    }
+}
+
+/// A batch while it is read.
+#[derive(Default)]
+struct Reader {
+    sent_at: Draft<DateTime>,
+    token: Draft<Text<TOKEN_MAX_CHARS>>,
+    events: Vec<Event>,
+    /// What is wrong around the events.
+    faults: Faults,
+    /// What is wrong with events that are left out.
+    rejected: Faults,
+}
+
+impl Reader {
+    /// Reads a body of JSON: a batch where it has `events`, and else one event.
+    fn object(&mut self, parts: &Parts<'_>) -> Result<(), Problem> {
+        let members = parts.body.members()?;
+        match members.iter().position(|(name, _)| *name == "events") {
+            Some(at) => {
+                let mut around = members;
+                let (_, events) = around.remove(at);
+                let mut envelope = EnvelopeDraft::default();
+                let around = around.into_iter().map(|(name, value)| (name, Value::Json(value)));
+                read_members(around, Source::Primary, &mut envelope, &At::Root, &mut self.faults);
+                (self.sent_at, self.token) = (envelope.sent_at, envelope.access_token);
+                match serde_json::from_str(events).ok().and_then(items) {
+                    Some(events) => self.all(events.into_iter().map(|event| Some(event.get())), parts),
+                    None => push(&mut self.faults, &At::Root.member("events"), NOT_AN_ARRAY),
+                }
+            }
+            None => self.one(members, parts),
+        }
+        Ok(())
+    }
+
+    /// Reads a body that is one event, perhaps with a token.
+    fn one(&mut self, mut members: Vec<(&str, &str)>, parts: &Parts<'_>) {
+        let mut bytes = parts.body.text().map_or(0, str::len);
+        if let Some(at) = members.iter().position(|(name, _)| *name == "access_token") {
+            let (name, token) = members.remove(at);
+            bytes -= token.len();
+            let mut beside = BesideDraft::default();
+            let token = [(name, Value::Json(token))].into_iter();
+            read_members(token, Source::Primary, &mut beside, &At::Root, &mut self.faults);
+            self.token = beside.access_token;
+        }
+        let members = members.into_iter().map(|(name, value)| (name, Value::Json(value)));
+        self.event(members, bytes, &At::Root, |draft, faults| {
+            draft.id.identify(parts, &At::Root.member("id"), faults);
+        });
+    }
+
+    /// Reads a line of JSON for each event. A line that is none, as one torn off, is a fault of its event.
+    fn lines(&mut self, text: &str, parts: &Parts<'_>) {
+        let lines = text.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty());
+        let lines: Vec<_> = lines.take(MAX_EVENTS + 1).collect();
+        let is_json = |line: &&str| serde_json::from_str::<&serde_json::value::RawValue>(line).is_ok();
+        self.all(lines.into_iter().map(|line| Some(line).filter(is_json)), parts);
+    }
+
+    /// Reads events, each as JSON, if it is any.
+    fn all<'a>(&mut self, events: impl ExactSizeIterator<Item = Option<&'a str>>, parts: &Parts<'_>) {
+        let at = At::Root.member("events");
+        if events.len() > MAX_EVENTS {
+            let too_many = Fault::bounded("too_many", format!("must be at most {MAX_EVENTS} events"));
+            return push(&mut self.faults, &at, too_many);
+        }
+        // The ids of events that have none are made from the request's own: the same each time, if that comes as the
+        // `Idempotency-Key`, so that a request sent again counts nothing twice.
+        let mut id = Draft::<Id>::Missing;
+        id.identify(parts, &At::Root.member("id"), &mut self.faults);
+        let id = id.valid().copied().unwrap_or_else(|| (parts.make_id)());
+        for (place, event) in events.enumerate() {
+            let at = at.item(place);
+            match event.map(|event| (event.len(), Members::parse(event))) {
+                Some((bytes, Ok(members))) => {
+                    let members = members.0.iter().map(|(name, value)| (&**name, Value::from(*value)));
+                    self.event(members, bytes, &at, |draft, _| draft.identify(id.numbered(place + 1)));
+                }
+                Some((bytes, Err(_))) if bytes > EVENT_MAX_BYTES => push(&mut self.rejected, &at, too_large()),
+                Some(_) => push(&mut self.rejected, &at, NOT_AN_OBJECT),
+                None => push(&mut self.rejected, &at, NOT_JSON),
+            }
         }
     }
+
+    /// Reads an event of so many bytes of JSON, and adds it, or what is wrong with it. Of one that is too large nothing
+    /// more is said, nor done with it.
+    fn event<'a>(
+        &mut self,
+        members: impl ExactSizeIterator<Item = (&'a str, Value<'a>)>,
+        bytes: usize,
+        at: &At<'_>,
+        identify: impl FnOnce(&mut EventDraft, &mut Faults),
+    ) {
+        let faults = &mut self.rejected;
+        if bytes > EVENT_MAX_BYTES {
+            return push(faults, at, too_large());
+        }
+        let before = faults.len();
+        let mut draft = EventDraft::default();
+        read_members(members, Source::Primary, &mut draft, at, faults);
+        identify(&mut draft, faults);
+        draft.require(at, faults);
+        if faults.len() == before {
+            self.events.extend(draft.finish());
+        }
+    }
+}
+
+fn too_large() -> Fault {
+    Fault::bounded("too_large", format!("must be at most {EVENT_MAX_BYTES} bytes of JSON"))
 }
 
 /// Whether a `Prefer` header (RFC 7240) asks to go on without what is wrong.
 fn is_lenient(prefer: &str) -> bool {
-    parts(prefer, b',').any(|preference| preference.trim_ascii().eq_ignore_ascii_case("handling=lenient"))
+    prefer.split(',').any(|preference| preference.trim_ascii().eq_ignore_ascii_case("handling=lenient"))
 }
 
 #[cfg(test)]

@@ -1,15 +1,27 @@
 //! `GET /summary`: what a person's events come to.
 
-use shared::form::{Field, Kind};
-use shared::function::{Exchange, Step};
-use shared::problem::Problem;
+use shared::answer::Problem;
+use shared::auth::Caller;
+use shared::edge::Query;
+use shared::host::Response;
+use shared::request::{Request, Within};
+use shared::upstream::Database;
 
 /// Longest time a summary looks back, in days. Without `days` the database looks back 7.
-const MAX_DAYS: u64 = 365;
+const MAX_DAYS: u32 = 365;
 
-static PARAMETERS: &[Field] = &[Field::optional("days", Kind::Within(MAX_DAYS))];
+/// How far a summary looks back.
+#[derive(Debug, Request)]
+pub(crate) struct Summary {
+    /// So many days; 7 if not given.
+    pub(crate) days: Option<Within<MAX_DAYS>>,
+}
 
-/// Tells the caller's own statistics.
-pub(crate) fn summary(exchange: &Exchange<()>) -> Result<Step, Problem> {
-    Ok(Step::pass_on("get_analytics_summary", exchange.query(PARAMETERS).arguments()?))
+/// Reads the caller's own statistics.
+pub(crate) async fn summary(
+    caller: Caller,
+    Query(summary): Query<Summary>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.call("get_analytics_summary", &caller, &summary).await
 }

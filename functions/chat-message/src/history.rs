@@ -1,58 +1,105 @@
 //! `GET /`: a page of a session's messages.
 
-use shared::form::{Field, Kind};
-use shared::function::{Exchange, Step, unexpected};
-use shared::http::Response;
-use shared::json::{Object, ObjectWriter, digits, quoted};
-use shared::problem::{Problem, Rule};
+use shared::answer::{Cursor, Fault, Page, Problem, bigint};
+use shared::auth::Caller;
+use shared::edge::Query;
+use shared::host::Response;
+use shared::request::{At, Faults, Id, Request, Word, push};
+use shared::serde::ser::SerializeMap;
+use shared::upstream::Database;
 
-use crate::Settings;
-use crate::cursor::{self, NOT_A_CURSOR, Order};
+const OTHER_ORDER: Fault = Fault::new("invalid_cursor", "was given out for the other order");
 
-static NOT_AN_ORDER: Rule = Rule { code: "not_allowed", detail: "must be asc or desc" };
-static OTHER_ORDER: Rule = Rule { code: "invalid_cursor", detail: "was given out for the other order" };
-
-/// Most rows a page holds: of messages at most 8000 characters each, that is an answer a phone can take. Without
-/// `limit` the database gives 50.
-pub(crate) const MAX_LIMIT: u64 = 200;
-
-static PARAMETERS: &[Field] = &[
-    Field::required("session_id", Kind::Id),
-    Field::optional("limit", Kind::Within(MAX_LIMIT)),
-    Field::optional("order", Kind::Word(&Order::NAMES, &NOT_AN_ORDER)),
-    Field::optional("before", Kind::Parsed(cursor::of_history, &NOT_A_CURSOR)),
-];
-
-/// Reads a page.
-pub(crate) fn history(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    let mut form = exchange.query(PARAMETERS);
-    let before = form.take_text("before").as_deref().and_then(cursor::decode);
-    let asked = form.take_text("order").as_deref().and_then(Order::named);
-    // A cursor knows its direction: without `order` it goes on the way it came.
-    if let (Some(asked), Some((given_for, _))) = (asked, before)
-        && asked != given_for
-    {
-        form.fault("before", OTHER_ORDER.broken());
-    }
-    let order = asked.or(before.map(|(order, _)| order)).unwrap_or_default();
-    form.put("order", quoted(order.name()));
-    if let Some((_, seq)) = before {
-        form.put_number("before", seq);
-    }
-    Ok(Step::call("get_history", form.arguments()?, move |found| {
-        let page = page(&found?, order).ok_or_else(unexpected)?;
-        Ok(Response::json(200, page))
-    }))
+/// Which page of a history.
+#[derive(Debug, Request)]
+#[request(check = same_order)]
+pub(crate) struct History {
+    /// The session.
+    pub(crate) session_id: Id,
+    /// Which page.
+    #[request(flatten)]
+    pub(crate) page: Page<Place>,
+    /// `desc`, newest first, if neither it nor a cursor is given. A cursor goes on the way it came.
+    pub(crate) order: Option<Order>,
 }
 
-/// The database's page, with its `next` made opaque.
-fn page(found: &[u8], order: Order) -> Option<String> {
-    let page = Object::of_bytes(found)?;
-    let mut body = ObjectWriter::new();
-    body.raw("messages", page.get("messages")?.text());
-    match page.get("next")?.text() {
-        "null" => body.raw("next", "null"),
-        seq => body.string("next", &cursor::encode(order, digits(seq)?)),
+/// In which direction a history is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Word)]
+pub(crate) enum Order {
+    /// Oldest first.
+    Asc,
+    /// Newest first.
+    Desc,
+}
+
+/// A place in a history, for a reader who goes in this order: `desc:41`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    order: Order,
+    seq: u64,
+}
+
+impl Cursor for Place {
+    fn parse(inside: &str) -> Option<Self> {
+        let (order, digits) = inside.split_once(':')?;
+        let (_, order) = *Order::ALL.iter().find(|(word, _)| *word == order)?;
+        // One spelling for each place: `41`, not `041`.
+        let seq = bigint(digits).filter(|seq| seq.to_string() == digits)?;
+        Some(Self { order, seq })
     }
-    Some(body.finish())
+
+    fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("before", &self.seq)
+    }
+}
+
+/// Refuses a cursor of the other order.
+fn same_order(draft: &HistoryDraft, faults: &mut Faults) {
+    if let (Some(asked), Some(before)) = (draft.order.valid(), draft.page.before.valid())
+        && before.0.order != *asked
+    {
+        push(faults, &At::Root.member("before"), OTHER_ORDER);
+    }
+}
+
+/// Reads a page.
+pub(crate) async fn history(
+    caller: Caller,
+    Query(mut history): Query<History>,
+    database: Database,
+) -> Result<Response, Problem> {
+    history.order = history.order.or(history.page.before.map(|before| before.order));
+    database.call("get_history", &caller, &history).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Order, Place};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use shared::answer::Cursor;
+    use shared::request::Word;
+
+    #[test]
+    fn a_made_up_place_is_refused() {
+        for inside in ["", "desc", "desc:", "desc:-1", "desc:+1", "desc:01", "up:1", "desc:9223372036854775808"] {
+            assert_eq!(Place::parse(inside), None, "{inside}");
+        }
+        for cursor in ["", "1", "desc:1", "ZGVzYzox=", "!!"] {
+            assert_eq!(Place::decode(cursor), None, "{cursor}");
+        }
+        assert_eq!(Place::decode("ZGVzYzo4"), Some(Place { order: Order::Desc, seq: 8 }));
+    }
+
+    proptest! {
+        #[test]
+        fn what_reads_as_a_place_is_the_one_spelling_of_it(seq in 0..=i64::MAX as u64, text in any::<String>(), inside in "(asc|desc|up):[0-9+]{0,3}") {
+            for order in [Order::Asc, Order::Desc] {
+                prop_assert_eq!(Place::parse(&format!("{}:{seq}", order.word())), Some(Place { order, seq }));
+            }
+            for text in [text, inside] {
+                let again = Place::parse(&text).map(|Place { order, seq }| format!("{}:{seq}", order.word()));
+                prop_assert_eq!(again.as_ref().unwrap_or(&text), &text);
+            }
+        }
+    }
 }

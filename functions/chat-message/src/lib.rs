@@ -1,6 +1,6 @@
 //! `chat-message`: saves chat messages and reads them back, as the caller.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `POST /` | 201 `{message, session, replayed: false}`; the same ids and content again: 200 `replayed: true` |
 //! | `GET /?session_id=&limit=&before=&order=` | 200 `{messages, next}` |
@@ -10,28 +10,29 @@
 //! | `GET /risk-detections?session_id=&limit=&before=` | 200 `{risk_detections, next}` |
 //!
 //! Every operation is one database function, so one round trip and one transaction; they are in `migrations/`. A message
-//! is identified by its session and an id the *client* makes, which is what lets a lost answer be asked for again
-//! without a second message appearing. A message with `risk` is answered with `crisis`, whatever else happens.
+//! is identified by its session and an id the *client* makes: a request whose response got lost is sent again, and no
+//! second message appears. Every response to a message with `risk` has `crisis`, errors too.
 
 mod crisis;
-mod cursor;
 mod history;
+#[cfg(not(target_arch = "wasm32"))]
+mod openapi;
 mod risk_detections;
 mod save;
 mod sessions;
 mod summaries;
 
-use shared::code::Code;
-use shared::config::Variables;
-use shared::function::{Access, Function, Operation};
-use shared::http::Request;
-use shared::json::digits;
-use shared::postgrest::Raised;
-use shared::problem::{Problem, RETRY_AFTER};
+use shared::answer::Code;
+use shared::answer::problem::RETRY_AFTER_MEMBER;
+use shared::config::{Variables, whole};
+use shared::edge::{Function, get};
+use shared::upstream::Raised;
 
 pub use crisis::CRISIS;
-pub use save::{MESSAGE_MAX_CHARS, ROLES, USER_MESSAGE_MAX_CHARS};
-pub use summaries::SUMMARY_TYPES;
+#[cfg(not(target_arch = "wasm32"))]
+pub use openapi::openapi;
+pub use save::{MESSAGE_MAX_CHARS, Role, USER_MESSAGE_MAX_CHARS};
+pub use summaries::SummaryType;
 
 /// The session is not there, or not the caller's: the two look the same.
 pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
@@ -42,77 +43,46 @@ pub const ID_REUSED: Code = Code { name: "id_reused", status: 409, title: "The i
 /// The caller writes more messages than anybody may.
 pub const RATE_LIMITED: Code = Code { name: "rate_limited", status: 429, title: "Too many messages" };
 
-/// The function.
-#[derive(Debug)]
-pub struct ChatMessage;
+const NO_SESSION: Raised = Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
+/// What database functions that take a session raise.
+const OF_SESSIONS: &[Raised] = &[NO_SESSION];
+/// What `save_message` raises.
+const OF_SAVING: &[Raised] = &[
+    NO_SESSION,
+    Raised::new(&ID_REUSED, "This id already stands for another message of the session. Make a new id for a new message."),
+    Raised::new(&RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
+        .with(&[RETRY_AFTER_MEMBER]),
+];
+/// What `get_session_summary` raises.
+const OF_SUMMARIES: &[Raised] =
+    &[NO_SESSION, Raised::new(&SUMMARY_NOT_FOUND, "The session has no summary of this type.")];
 
-/// Its own configuration.
+/// Configuration of this function's own.
 #[derive(Debug)]
 pub struct Settings {
     /// Longest message of a user, in characters (`MESSAGE_MAX_CHARS`).
     pub user_message_max_chars: usize,
 }
 
-const fn user(
-    method: &'static str,
-    route: &'static str,
-    plan: fn(&shared::function::Exchange<Settings>) -> Result<shared::function::Step, Problem>,
-) -> Operation<Settings> {
-    Operation { method, route, access: Access::User, plan }
-}
-
-impl Function for ChatMessage {
-    const NAME: &'static str = "chat-message";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    /// The longest message is 32 KB of four-byte characters; `meta` and the rest fit beside it.
-    const BODY_LIMIT: usize = 64 * 1024;
-    const RAISED: &'static [Raised] = &[
-        Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's."),
-        Raised::new(&SUMMARY_NOT_FOUND, "The session has no summary of this type."),
-        Raised::new(
-            &ID_REUSED,
-            "This id already stands for another message of the session. Make a new id for a new message.",
-        ),
-        Raised::new(&RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
-            .with(&[RETRY_AFTER]),
-    ];
-    type Settings = Settings;
-
-    fn settings(variables: &mut Variables) -> Settings {
-        let limit = variables.number("MESSAGE_MAX_CHARS", |text| {
-            digits(text).filter(|limit| (1..=MESSAGE_MAX_CHARS as u64).contains(limit))
-        });
-        let user_message_max_chars =
-            limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(USER_MESSAGE_MAX_CHARS);
-        Settings { user_message_max_chars }
-    }
-
-    fn resource(path: &[&str]) -> &'static [Operation<Settings>] {
-        match path {
-            [] => const { &[user("GET", "/", history::history), user("POST", "/", save::save)] },
-            ["sessions"] => const { &[user("GET", "/sessions", sessions::list)] },
-            ["sessions", _] => {
-                const { &[user("GET", "/sessions/{id}", sessions::read), user("DELETE", "/sessions/{id}", sessions::delete)] }
-            }
-            ["sessions", _, "summaries", summary_type] if SUMMARY_TYPES.contains(summary_type) => {
-                const {
-                    &[
-                        user("GET", "/sessions/{id}/summaries/{type}", summaries::read),
-                        user("PUT", "/sessions/{id}/summaries/{type}", summaries::store),
-                    ]
-                }
-            }
-            ["risk-detections"] => const { &[user("GET", "/risk-detections", risk_detections::list)] },
-            _ => &[],
-        }
-    }
-
-    fn attend(request: &Request, problem: &mut Problem) {
-        // Whatever the path: nobody in a crisis should be told of a typing error alone.
-        if matches!(request.method.as_str(), "POST" | "PUT") && save::may_be_risky(request) {
-            crisis::add_to_problem(problem);
-        }
+impl Settings {
+    fn read(variables: &mut Variables) -> Self {
+        let limit = variables.read("MESSAGE_MAX_CHARS", |text| whole(text, 1..=MESSAGE_MAX_CHARS as u32));
+        Self { user_message_max_chars: limit.map_or(USER_MESSAGE_MAX_CHARS, |limit| limit as usize) }
     }
 }
 
-shared::serve!(ChatMessage);
+/// The function.
+pub fn function() -> Function<Settings> {
+    Function::with_settings("chat-message", env!("CARGO_PKG_VERSION"), Settings::read)
+        .route("/", get(history::history).raises(OF_SESSIONS).post(save::save).raises(OF_SAVING))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", get(sessions::read).raises(OF_SESSIONS).delete(sessions::delete).raises(OF_SESSIONS))
+        .route(
+            "/sessions/{id}/summaries/{type}",
+            get(summaries::read).raises(OF_SUMMARIES).put(summaries::store).raises(OF_SESSIONS),
+        )
+        .route("/risk-detections", get(risk_detections::list).raises(OF_SESSIONS))
+        .layer(crisis::always)
+}
+
+shared::serve!(function, Settings);

@@ -1,20 +1,27 @@
 //! `GET /risk-detections`: a page of what was detected in the caller's messages, the latest first.
 
-use shared::form::{Field, Kind};
-use shared::function::{Exchange, Step};
-use shared::problem::Problem;
+use shared::answer::{Page, Problem, RowPlace};
+use shared::auth::Caller;
+use shared::edge::Query;
+use shared::host::Response;
+use shared::request::{Id, Request};
+use shared::upstream::Database;
 
-use crate::cursor::{self, NOT_A_CURSOR};
-use crate::history::MAX_LIMIT;
-use crate::{Settings, sessions};
-
-static PARAMETERS: &[Field] = &[
-    Field::optional("session_id", Kind::Id),
-    Field::optional("limit", Kind::Within(MAX_LIMIT)),
-    Field::optional("before", Kind::Parsed(cursor::of_rows, &NOT_A_CURSOR)),
-];
+/// Which page of the caller's risk detections.
+#[derive(Debug, Request)]
+pub(crate) struct ListRiskDetections {
+    /// Only those of this session.
+    pub(crate) session_id: Option<Id>,
+    /// Which page.
+    #[request(flatten)]
+    pub(crate) page: Page<RowPlace>,
+}
 
 /// Reads a page.
-pub(crate) fn list(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    sessions::rows(exchange.query(PARAMETERS), "list_risk_detections", "risk_detections")
+pub(crate) async fn list(
+    caller: Caller,
+    Query(page): Query<ListRiskDetections>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.call("list_risk_detections", &caller, &page).await
 }

@@ -1,52 +1,53 @@
 //! `/sessions`: a person's conversations, one of them, and its end.
 
-use shared::form::{Field, Form, Kind};
-use shared::function::{Exchange, Step, handed_on, unexpected};
-use shared::http::Response;
-use shared::problem::Problem;
+use shared::answer::{Page, Problem, RowPlace};
+use shared::auth::Caller;
+use shared::edge::Query;
+use shared::host::Response;
+use shared::request::{Id, Request};
+use shared::upstream::Database;
 
-use crate::cursor::{self, NOT_A_CURSOR};
-use crate::history::MAX_LIMIT;
-use crate::{SESSION_NOT_FOUND, Settings};
+use crate::SESSION_NOT_FOUND;
 
-static PAGE: &[Field] = &[
-    Field::optional("limit", Kind::Within(MAX_LIMIT)),
-    Field::optional(BEFORE, Kind::Parsed(cursor::of_rows, &NOT_A_CURSOR)),
-];
-const BEFORE: &str = "before";
-static SESSION_ID: Field = Field::required("session_id", Kind::Id);
-
-/// `GET /sessions`: a page of the caller's sessions, the one with the latest activity first.
-pub(crate) fn list(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    rows(exchange.query(PAGE), "list_sessions", "sessions")
+/// Which page of the caller's sessions.
+#[derive(Debug, Request)]
+pub(crate) struct ListSessions {
+    /// Which page.
+    #[request(flatten)]
+    pub(crate) page: Page<RowPlace>,
 }
 
-/// A page of rows the database finds.
-pub(crate) fn rows(mut form: Form, function: &'static str, rows: &'static str) -> Result<Step, Problem> {
-    if let Some((time, id)) = form.take_text(BEFORE).as_deref().and_then(cursor::decode_row) {
-        form.put_number("before_time", time);
-        form.put("before_id", shared::json::quoted(id.as_str()));
-    }
-    Ok(Step::call(function, form.arguments()?, move |found| {
-        let page = cursor::page_of_rows(&found?, rows).ok_or_else(unexpected)?;
-        Ok(Response::json(200, page))
-    }))
+/// One session, named by the path.
+#[derive(Debug, Request)]
+pub(crate) struct OneSession {
+    /// The session.
+    #[request(path)]
+    pub(crate) session_id: Id,
+}
+
+/// `GET /sessions`: a page of the caller's sessions, the one with the latest activity first.
+pub(crate) async fn list(
+    caller: Caller,
+    Query(page): Query<ListSessions>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.call("list_sessions", &caller, &page).await
 }
 
 /// `GET /sessions/{id}`.
-pub(crate) fn read(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    Ok(Step::pass_on("get_session", named(exchange, exchange.query(&[])).arguments()?))
+pub(crate) async fn read(
+    caller: Caller,
+    Query(session): Query<OneSession>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.call("get_session", &caller, &session).await
 }
 
 /// `DELETE /sessions/{id}`: everything of it goes, statistics stay.
-pub(crate) fn delete(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    let arguments = named(exchange, exchange.query(&[])).arguments()?;
-    let step = Step::call("delete_session", arguments, |found| handed_on(200, found?).map(|_| Response::empty(204)));
-    Ok(step.done_if_retried(&SESSION_NOT_FOUND))
-}
-
-/// A form with the session the path names added.
-pub(crate) fn named(exchange: &Exchange<Settings>, mut form: Form) -> Form {
-    form.add_text(&SESSION_ID, exchange.path.get(1).copied().unwrap_or_default());
-    form
+pub(crate) async fn delete(
+    caller: Caller,
+    Query(session): Query<OneSession>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.delete("delete_session", &caller, &session, &SESSION_NOT_FOUND).await
 }

@@ -1,41 +1,64 @@
 //! `/sessions/{id}/summaries/{type}`: what a conversation comes down to, the latest of each type.
 
-use shared::form::{Field, Form, Kind};
-use shared::function::{Exchange, Step, unexpected};
-use shared::http::Response;
-use shared::json::{Object, Raw, quoted};
-use shared::problem::Problem;
-
-use crate::{Settings, sessions};
-
-/// Types of summaries. The database's CHECK has the same words; a test holds the two together.
-pub const SUMMARY_TYPES: [&str; 3] = ["partial", "complete", "llm_context"];
+use shared::answer::Problem;
+use shared::auth::Caller;
+use shared::edge::{Input, Query};
+use shared::host::Response;
+use shared::request::{Id, JsonObject, Request, Word};
+use shared::upstream::Database;
 
 /// Largest summary, in bytes as the caller wrote it: what fits into a body beside its braces.
-const SUMMARY_MAX_BYTES: u32 = 64 * 1024;
+const SUMMARY_MAX_BYTES: usize = 64 * 1024;
 
-static FIELDS: &[Field] = &[Field::required("summary_data", Kind::Object(SUMMARY_MAX_BYTES))];
+/// Types of summaries. The database's CHECK has the same words; a test holds the two together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Word)]
+pub enum SummaryType {
+    /// Of a conversation that goes on.
+    Partial,
+    /// Of a conversation that has ended.
+    Complete,
+    /// What a language model is told of the conversation so far.
+    LlmContext,
+}
+
+/// One summary, named by the path.
+#[derive(Debug, Request)]
+pub(crate) struct OneSummary {
+    /// The session.
+    #[request(path)]
+    pub(crate) session_id: Id,
+    /// The type.
+    #[request(path)]
+    pub(crate) summary_type: SummaryType,
+}
+
+/// A summary to store.
+#[derive(Debug, Request)]
+pub(crate) struct StoreSummary {
+    /// The session.
+    #[request(path)]
+    pub(crate) session_id: Id,
+    /// The type.
+    #[request(path)]
+    pub(crate) summary_type: SummaryType,
+    /// An object of the client's, at most 64 KiB and 16 levels, stored as it is.
+    pub(crate) summary_data: JsonObject<SUMMARY_MAX_BYTES>,
+}
 
 /// `PUT`: stores a summary in place of the one there was. Safe to repeat.
-pub(crate) fn store(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    let mut form = named(exchange, exchange.body(FIELDS)?);
-    Ok(Step::call("put_session_summary", form.arguments()?, |stored| {
-        let stored = stored?;
-        let object = Object::of_bytes(&stored).ok_or_else(unexpected)?;
-        let is_new = object.get("created").and_then(Raw::boolean).ok_or_else(unexpected)?;
-        let summary = object.get("summary").ok_or_else(unexpected)?.text();
-        Ok(Response::json(if is_new { 201 } else { 200 }, summary))
-    }))
+pub(crate) async fn store(
+    caller: Caller,
+    Input(summary): Input<StoreSummary>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.call("put_session_summary", &caller, &summary).await
 }
 
 /// `GET`: the summary there is.
-pub(crate) fn read(exchange: &Exchange<Settings>) -> Result<Step, Problem> {
-    Ok(Step::pass_on("get_session_summary", named(exchange, exchange.query(&[])).arguments()?))
-}
-
-/// A form with what the path names added. The router has let only known types through.
-fn named(exchange: &Exchange<Settings>, form: Form) -> Form {
-    let mut form = sessions::named(exchange, form);
-    form.put("summary_type", quoted(exchange.path.last().copied().unwrap_or_default()));
-    form
+pub(crate) async fn read(
+    caller: Caller,
+    Query(summary): Query<OneSummary>,
+    database: Database,
+) -> Result<Response, Problem> {
+    database.call("get_session_summary", &caller, &summary).await
 }

@@ -1,6 +1,6 @@
 //! `fsm-transition`: moves a conversation through its state machine, and only as the machine allows.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `POST /` | 200, the move; the same `id` again: the first answer, `replayed: true` |
 //! | `GET /?session_id=` | 200, where the session is; 304 where `If-None-Match` knows |
@@ -13,15 +13,19 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub mod machine;
 pub mod machines;
+#[cfg(not(target_arch = "wasm32"))]
+mod openapi;
 mod picture;
 mod state;
 mod transition;
 
-use shared::code::Code;
-use shared::config::Variables;
-use shared::function::{Access, Function, Operation};
-use shared::json::ObjectWriter;
-use shared::postgrest::Raised;
+use shared::answer::Code;
+use shared::edge::{Function, get};
+use shared::serde_json::json;
+use shared::upstream::Raised;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use openapi::openapi;
 
 /// The session is not there, or not the caller's: the two look the same.
 pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
@@ -50,54 +54,33 @@ pub const RESPONSE_REFUSED: Code =
 /// The machine of a session that names none. It is the database that puts it there: `transition_session`.
 pub const DEFAULT_MACHINE: &str = "supportive-yarn";
 
+/// The session is not there.
+const NO_SESSION: Raised = Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
+/// What `get_session_state` raises.
+const OF_STATES: &[Raised] = &[NO_SESSION];
+/// What `transition_session` raises.
+const OF_MOVES: &[Raised] = &[
+    NO_SESSION,
+    Raised::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
+    Raised::new(&ID_REUSED, "This id already stands for another move of the session."),
+    Raised::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),
+    Raised::new(&VERSION_CONFLICT, "The session has moved since.").with(&["state", "version"]),
+    Raised::new(&ILLEGAL_TRANSITION, "The session cannot do that where it is.").with(&[
+        "state",
+        "version",
+        "allowed_events",
+    ]),
+    Raised::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
+    Raised::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
+];
+
 /// The function.
-#[derive(Debug)]
-pub struct FsmTransition;
-
-impl Function for FsmTransition {
-    const NAME: &'static str = "fsm-transition";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    /// A response is 4 KB of four-byte characters at most; this is the limit of every function but analytics.
-    const BODY_LIMIT: usize = 64 * 1024;
-    const RAISED: &'static [Raised] = &[
-        Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's."),
-        Raised::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
-        Raised::new(&ID_REUSED, "This id already stands for another move of the session."),
-        Raised::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),
-        Raised::new(&VERSION_CONFLICT, "The session has moved since.").with(&["state", "version"]),
-        Raised::new(&ILLEGAL_TRANSITION, "The session cannot do that where it is.").with(&[
-            "state",
-            "version",
-            "allowed_events",
-        ]),
-        Raised::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
-        Raised::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
-    ];
-    type Settings = ();
-
-    fn settings(_: &mut Variables) {}
-
-    fn resource(path: &[&str]) -> &'static [Operation<()>] {
-        match path {
-            [] => &[
-                Operation { method: "GET", route: "/", access: Access::User, plan: state::state },
-                Operation { method: "POST", route: "/", access: Access::User, plan: transition::transition },
-            ],
-            ["machines", _] => {
-                &[Operation { method: "GET", route: "/machines/{id}", access: Access::Public, plan: picture::machine }]
-            }
-            _ => &[],
-        }
-    }
-
-    fn health(body: &mut ObjectWriter) {
-        let mut machine = ObjectWriter::new();
-        if let Some(default) = machines::find(DEFAULT_MACHINE, None) {
-            machine.string("id", default.id);
-            machine.number("version", default.version);
-        }
-        body.raw("machine", &machine.finish());
-    }
+pub fn function() -> Function<()> {
+    let default = machines::find(DEFAULT_MACHINE, None);
+    Function::new("fsm-transition", env!("CARGO_PKG_VERSION"))
+        .route("/", get(state::state).raises(OF_STATES).post(transition::transition).raises(OF_MOVES))
+        .route("/machines/{id}", get(picture::machine).raises(OF_STATES))
+        .health("machine", default.map_or(json!({}), |machine| json!({ "id": machine.id, "version": machine.version })))
 }
 
-shared::serve!(FsmTransition);
+shared::serve!(function, ());

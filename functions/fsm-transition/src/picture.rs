@@ -1,102 +1,114 @@
 //! `GET /machines/{id}`: a machine, as its definition, as a Mermaid diagram, or as a picture.
 
-use shared::form::{Field, Kind};
-use shared::function::{Exchange, Step, unexpected};
-use shared::http::Response;
-use shared::json::{Object, Raw, digits, quoted};
-use shared::problem::{Problem, Rule};
-use shared::text::{cut, parts};
+use shared::answer::{self, Problem};
+use shared::edge::{Credentials, Head, Query};
+use shared::host::Response;
+use shared::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
+use shared::http::{HeaderValue, StatusCode};
+use shared::request::{Id, Request, Within, Word};
+use shared::serde::Deserialize;
+use shared::serde_json::value::to_raw_value;
+use shared::upstream::Database;
 
 use crate::machines::{self, Machine};
 use crate::{MACHINE_CONFLICT, MACHINE_NOT_FOUND};
 
-static NOT_A_FORMAT: Rule = Rule { code: "not_allowed", detail: "must be json, mermaid or svg" };
-
-static PARAMETERS: &[Field] = &[
-    Field::optional("session_id", Kind::Id),
-    Field::optional("version", Kind::Within(u32::MAX as u64)),
-    Field::optional("format", Kind::Word(&["json", "mermaid", "svg"], &NOT_A_FORMAT)),
-];
+/// Which machine, and how it is shown.
+#[derive(Debug, Request)]
+pub(crate) struct Picture {
+    /// The machine.
+    #[request(path, skip)]
+    pub(crate) id: String,
+    /// A session of the caller's on this machine, whose state is marked. Needs a token.
+    pub(crate) session_id: Option<Id>,
+    /// The machine's version; the latest if not given.
+    #[request(skip)]
+    pub(crate) version: Option<Within<{ u32::MAX }>>,
+    /// How; if not given, as `Accept` says.
+    #[request(skip)]
+    pub(crate) format: Option<Format>,
+}
 
 /// How a machine is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Word)]
+pub(crate) enum Format {
+    /// Its definition.
     Json,
+    /// A Mermaid diagram.
     Mermaid,
+    /// A picture.
     Svg,
 }
 
-/// Shows a machine. Without a `session_id` anyone may look: a machine is no secret.
-pub(crate) fn machine(exchange: &Exchange<()>) -> Result<Step, Problem> {
-    let mut form = exchange.query(PARAMETERS);
-    let format = match form.take_text("format") {
-        Some(name) => Format::named(&name),
-        None => Format::accepted(exchange.request.header("accept").unwrap_or_default()),
-    };
-    let version = form.number("version");
-    form.take("version");
-    let id = exchange.path.last().copied().unwrap_or_default().to_owned();
-    form.finish()?;
-    if form.json("session_id").is_none() {
-        return Ok(Step::Answer(format.show(find(&id, version)?, None)));
-    }
-    Ok(Step::call("get_session_state", form.arguments()?, move |found| {
-        let found = found?;
-        let session = Object::of_bytes(&found).ok_or_else(unexpected)?;
-        let machine = session.get("machine").and_then(Object::read).ok_or_else(unexpected)?;
-        let name = machine.get("id").and_then(Raw::string).ok_or_else(unexpected)?;
-        if name != id {
-            let mut problem = Problem::new(&MACHINE_CONFLICT, "The session is on another machine.");
-            problem.add_member("machine", quoted(&name));
-            return Err(problem);
-        }
-        let version = machine.get("version").and_then(|version| digits(version.text()));
-        let here = session.get("state").and_then(Raw::string);
-        Ok(format.show(find(&id, version)?, here.as_deref()))
-    }))
+/// What is read of a session's state.
+#[derive(Debug, Deserialize)]
+#[serde(crate = "shared::serde")]
+struct SessionState {
+    state: String,
+    machine: SessionMachine,
 }
 
-fn find(id: &str, version: Option<u64>) -> Result<&'static Machine, Problem> {
+#[derive(Debug, Deserialize)]
+#[serde(crate = "shared::serde")]
+struct SessionMachine {
+    id: String,
+    version: u32,
+}
+
+/// Shows a machine. Without a `session_id` anyone may look: a machine is no secret.
+pub(crate) async fn machine(
+    Query(picture): Query<Picture>,
+    Head(head): Head,
+    credentials: Credentials<()>,
+    database: Database,
+) -> Result<Response, Problem> {
+    let format = picture.format.unwrap_or_else(|| Format::accepted(head.header(ACCEPT).unwrap_or_default()));
+    if picture.session_id.is_none() {
+        let version = picture.version.map(|Within(version)| version);
+        return Ok(format.show(find(&picture.id, version)?, None));
+    }
+    let caller = credentials.verify().await?;
+    let session: SessionState = database.read("get_session_state", &caller, &picture).await?;
+    let SessionMachine { id, version } = session.machine;
+    if id != picture.id {
+        let mut problem = Problem::new(&MACHINE_CONFLICT, "The session is on another machine.");
+        if let Ok(id) = to_raw_value(&id) {
+            problem.add_member("machine", id);
+        }
+        return Err(problem);
+    }
+    Ok(format.show(find(&id, Some(version))?, Some(&session.state)))
+}
+
+fn find(id: &str, version: Option<u32>) -> Result<&'static Machine, Problem> {
     machines::find(id, version)
         .ok_or_else(|| Problem::new(&MACHINE_NOT_FOUND, "There is no machine of this name and version."))
 }
 
 impl Format {
-    fn named(name: &str) -> Self {
-        match name {
-            "mermaid" => Self::Mermaid,
-            "svg" => Self::Svg,
-            _ => Self::Json,
-        }
-    }
-
     /// What an `Accept` header names first of ours; JSON where it names nothing of ours.
     fn accepted(accept: &str) -> Self {
-        let first = parts(accept, b',').find_map(|range| {
-            let media_type = cut(range, b';').0.trim_ascii();
-            match media_type {
-                "text/vnd.mermaid" => Some(Self::Mermaid),
-                "image/svg+xml" => Some(Self::Svg),
-                "application/json" => Some(Self::Json),
-                _ => None,
-            }
+        let media_types = accept.split(',').filter_map(|range| range.split(';').next());
+        let first = media_types.map(str::trim_ascii).find_map(|media_type| match media_type {
+            "text/vnd.mermaid" => Some(Self::Mermaid),
+            "image/svg+xml" => Some(Self::Svg),
+            "application/json" => Some(Self::Json),
+            _ => None,
         });
         first.unwrap_or(Self::Json)
     }
 
     fn show(self, machine: &Machine, here: Option<&str>) -> Response {
         let (media_type, body) = match self {
-            Self::Json => return Response::json(200, machine.definition),
+            Self::Json => return answer::json(StatusCode::OK, machine.definition),
             Self::Mermaid => ("text/vnd.mermaid; charset=utf-8", machine.mermaid(here)),
             Self::Svg => ("image/svg+xml", machine.svg(here)),
         };
-        let mut response = Response::empty(200);
-        response.body = Some(body.into_bytes());
+        let mut response = answer::of_type(StatusCode::OK, media_type, body);
         // A picture opened by itself is a document; this one has nothing to run or load.
+        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
         response
-            .with("content-type", media_type)
-            .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
-            .with("x-content-type-options", "nosniff")
     }
 }
 

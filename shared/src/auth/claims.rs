@@ -1,10 +1,9 @@
 //! The inside of a token: its claims (RFC 7519 section 4), judged after the signature.
 
-use crate::code;
-use crate::id::Id;
-use crate::json::{Object, Raw, digits};
-use crate::problem::Problem;
-use crate::text::cut;
+use uuid::Uuid;
+
+use crate::answer::{Problem, code};
+use crate::members::{Members, items, string};
 
 /// How far another machine's clock may be ahead, in seconds: PostgREST's own allowance.
 const LEEWAY_SECONDS: u64 = 30;
@@ -15,20 +14,20 @@ const AUTHENTICATED: &str = "authenticated";
 
 /// The claims of a token, read and not yet judged.
 #[derive(Debug)]
-pub(crate) struct Claims<'a>(Object<'a>);
+pub(crate) struct Claims<'a>(Members<'a>);
 
 impl<'a> Claims<'a> {
     /// Reads a token's payload.
     pub(crate) fn parse(payload: &'a str) -> Result<Self, Problem> {
-        let object = Object::parse(payload).ok_or_else(|| invalid("The token's payload is not a JSON object."))?;
-        if object.duplicate().is_some() {
+        let members = Members::parse(payload).map_err(|_| invalid("The token's payload is not a JSON object."))?;
+        if members.has_duplicates() {
             return Err(invalid("A claim stands twice in the token."));
         }
-        Ok(Self(object))
+        Ok(Self(members))
     }
 
-    /// Judges the claims at `now`, in seconds since 1970, and tells when they expire and whose they are.
-    pub(crate) fn check(&self, issuer: &str, now: u64) -> Result<(u64, Id), Problem> {
+    /// Judges the claims at `now`, in seconds since 1970, and returns when they expire (in seconds since 1970) and the subject.
+    pub(crate) fn check(&self, issuer: &str, now: u64) -> Result<(u64, Uuid), Problem> {
         let expires = self.date("exp")?.ok_or_else(|| invalid("The token has no expiry (exp)."))?;
         if expires <= now {
             return Err(Problem::new(
@@ -59,14 +58,15 @@ impl<'a> Claims<'a> {
                 "Only tokens of signed-in users (role \"authenticated\") may call.",
             ));
         }
-        match self.text("sub").as_deref().and_then(Id::parse) {
+        let subject = self.text("sub").filter(|sub| sub.len() == uuid::fmt::Hyphenated::LENGTH);
+        match subject.and_then(|sub| Uuid::try_parse(&sub).ok()) {
             Some(subject) => Ok((expires, subject)),
             None => Err(invalid("The token's subject (sub) is not a UUID.")),
         }
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).and_then(Raw::string)
+        self.0.string(name)
     }
 
     /// A NumericDate (RFC 7519 section 2): seconds since 1970. A fraction is dropped; no issuer writes exponents.
@@ -74,20 +74,20 @@ impl<'a> Claims<'a> {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
         };
-        let (whole, fraction) = cut(value.text(), b'.');
-        let fraction = fraction.unwrap_or_default();
-        match digits(whole) {
-            Some(date) if date <= LAST_DATE && fraction.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(date)),
+        let (whole, fraction) = value.get().split_once('.').unwrap_or((value.get(), ""));
+        let is_digits = [whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        match whole.parse() {
+            Ok(date) if date <= LAST_DATE && is_digits => Ok(Some(date)),
             _ => Err(invalid("A date of the token (exp, nbf or iat) is not a number of seconds since 1970.")),
         }
     }
 
     /// `aud` is one string or an array of them (RFC 7519 section 4.1.3).
     fn has_audience(&self, wanted: &str) -> bool {
-        let is_wanted = |value: Raw| value.is_string(wanted);
+        let is_wanted = |value| string(value).as_deref() == Some(wanted);
         self.0
             .get("aud")
-            .is_some_and(|aud| is_wanted(aud) || aud.array().is_some_and(|all| all.into_iter().any(is_wanted)))
+            .is_some_and(|aud| is_wanted(aud) || items(aud).is_some_and(|all| all.into_iter().any(is_wanted)))
     }
 }
 

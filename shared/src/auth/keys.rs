@@ -2,16 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::auth::Algorithm;
-use crate::auth::token::SignedToken;
-use crate::base64url;
-use crate::code;
-use crate::config::Config;
-use crate::host::{Host, Outbound};
-use crate::json::{Object, Raw};
-use crate::problem::Problem;
-use crate::text::concat;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::answer::{Problem, code};
+use crate::auth::token::SignedToken;
+use crate::config::Config;
+use crate::host::{Algorithm, Host, Key, Outbound};
+use crate::members::{Members, items, string};
+
+/// Longest key set read, in bytes: those of Supabase's issuer have a few keys.
+const SET_MAX_BYTES: u32 = 256 * 1024;
 /// A fetched set is fresh this long.
 const FRESH_MS: u64 = 10 * 60 * 1000;
 /// A set that cannot be refetched is used this long all the same: an issuer that is down must not lock users out.
@@ -25,11 +26,11 @@ const PATIENCE_MS: u64 = 2000;
 const COOLDOWN_MS: u64 = 30 * 1000;
 
 /// The keys an isolate knows.
-#[derive(Debug)]
-pub(crate) struct KeyStore<K> {
-    keys: RefCell<Vec<PublicKey<K>>>,
+#[derive(Debug, Default)]
+pub(crate) struct KeyStore {
+    keys: RefCell<Vec<PublicKey>>,
     /// The legacy shared secret, once a token asked for it.
-    secret: RefCell<Option<PublicKey<K>>>,
+    secret: RefCell<Option<PublicKey>>,
     /// When the set was last fetched; `None` before the first time.
     fetched_ms: Cell<Option<u64>>,
     /// No refetch for an unknown key, nor after a failure, before this time.
@@ -42,29 +43,17 @@ pub(crate) struct KeyStore<K> {
 
 /// One usable key of a set.
 #[derive(Debug, Clone)]
-struct PublicKey<K> {
+struct PublicKey {
     id: Option<String>,
     algorithm: Algorithm,
     jwk: String,
     /// What the host made of it, once a token asked for it.
-    key: Option<K>,
+    key: Option<Key>,
 }
 
-impl<K: Clone> KeyStore<K> {
-    /// Knows no key yet.
-    pub(crate) fn new() -> Self {
-        Self {
-            keys: RefCell::default(),
-            secret: RefCell::default(),
-            fetched_ms: Cell::default(),
-            cooldown_until_ms: Cell::default(),
-            fetching_until_ms: Cell::default(),
-            fetches: Cell::default(),
-        }
-    }
-
+impl KeyStore {
     /// Which key set this is, by when it was taken in; `None` when it is time to look for another.
-    pub(crate) fn epoch<H: Host>(&self, host: &H, config: &Config) -> Option<u64> {
+    pub(crate) fn epoch(&self, host: &dyn Host, config: &Config) -> Option<u64> {
         let Some(fetched) = self.fetched_ms.get() else {
             // A project with a shared secret may never need a set.
             return config.jwt_secret.is_some().then_some(0);
@@ -73,12 +62,12 @@ impl<K: Clone> KeyStore<K> {
     }
 
     /// The key a token names, with the algorithm that key is for.
-    pub(crate) async fn find<H: Host<Key = K>>(
+    pub(crate) async fn find(
         &self,
-        host: &H,
+        host: &dyn Host,
         config: &Config,
         token: &SignedToken<'_>,
-    ) -> Result<(Algorithm, K), Problem> {
+    ) -> Result<(Algorithm, Key), Problem> {
         let found = match (&config.jwt_secret, token.algorithm.as_str()) {
             // A token that says HS256 is never verified with any other key than the shared secret.
             (Some(secret), "HS256") => self.shared_secret(secret),
@@ -99,26 +88,26 @@ impl<K: Clone> KeyStore<K> {
         Ok((found.algorithm, key))
     }
 
-    fn shared_secret(&self, secret: &str) -> PublicKey<K> {
+    fn shared_secret(&self, secret: &str) -> PublicKey {
         let made = || PublicKey {
             id: None,
             algorithm: Algorithm::Hs256,
-            jwk: concat(&["{\"kty\":\"oct\",\"k\":\"", &base64url::encode(secret.as_bytes()), "\"}"]),
+            jwk: format!("{{\"kty\":\"oct\",\"k\":\"{}\"}}", URL_SAFE_NO_PAD.encode(secret)),
             key: None,
         };
         self.secret.borrow_mut().get_or_insert_with(made).clone()
     }
 
     /// The key of the issuer's set that a token names, the set fetched or refetched should it be time to.
-    async fn of_set<H: Host<Key = K>>(
+    async fn of_set(
         &self,
-        host: &H,
+        host: &dyn Host,
         config: &Config,
         token: &SignedToken<'_>,
-    ) -> Result<PublicKey<K>, Problem> {
+    ) -> Result<PublicKey, Problem> {
         if let Some(fixed) = &config.jwks {
             if self.fetched_ms.get().is_none() {
-                self.take_in(fixed, host.now_ms());
+                self.replace(fixed, host.now_ms());
             }
             return self.known(token).unwrap_or_else(|| Err(unknown()));
         }
@@ -160,7 +149,7 @@ impl<K: Clone> KeyStore<K> {
     }
 
     /// Looks a token's key up among those known. A token without `kid` means the only key, where there is one.
-    fn known(&self, token: &SignedToken<'_>) -> Option<Result<PublicKey<K>, Problem>> {
+    fn known(&self, token: &SignedToken<'_>) -> Option<Result<PublicKey, Problem>> {
         let keys = self.keys.borrow();
         let found = match (&token.key_id, keys.as_slice()) {
             (None, [only]) => only,
@@ -177,36 +166,37 @@ impl<K: Clone> KeyStore<K> {
     }
 
     /// Fetches the issuer's key set. On failure the old one stays.
-    async fn fetch<H: Host<Key = K>>(&self, host: &H, config: &Config) -> bool {
-        let url = concat(&[&config.supabase_url, "/auth/v1/.well-known/jwks.json"]);
+    async fn fetch(&self, host: &dyn Host, config: &Config) -> bool {
+        let url = format!("{}/auth/v1/.well-known/jwks.json", config.supabase_url);
         let headers = [("apikey", config.publishable_key.as_str())];
         let awaited_ms = host.now_ms() + PATIENCE_MS;
         self.fetching_until_ms.set(awaited_ms);
         let timeout_ms = u32::try_from(config.timeout_ms).unwrap_or(u32::MAX);
-        let request = Outbound { method: "GET", url: &url, headers: &headers, body: None, timeout_ms };
+        let request =
+            Outbound { method: "GET", url: &url, headers: &headers, body: None, timeout_ms, buffer: SET_MAX_BYTES };
         let answer = host.fetch(request).await;
-        let is_taken_in = answer.is_ok_and(|answer| {
-            answer.status == 200 && std::str::from_utf8(&answer.body).is_ok_and(|set| self.take_in(set, host.now_ms()))
+        let is_replaced = answer.is_ok_and(|answer| {
+            answer.status == 200
+                && String::from_utf8(answer.body.into_bytes()).is_ok_and(|set| self.replace(&set, host.now_ms()))
         });
         if self.fetching_until_ms.get() == awaited_ms {
             self.fetching_until_ms.set(0);
         }
         self.fetches.set(self.fetches.get().wrapping_add(1));
-        is_taken_in
+        is_replaced
     }
 
     /// Replaces the known keys by those of a set that can be used, unless it is none.
-    fn take_in(&self, set: &str, now: u64) -> bool {
-        let Some(set) = Object::parse(set).and_then(|set| set.get("keys")?.array()) else {
+    fn replace(&self, set: &str, now: u64) -> bool {
+        let set = Members::parse(set).ok().and_then(|set| items(set.get("keys")?));
+        let Some(set) = set else {
             return false;
         };
-        let mut keys = Vec::new();
-        for jwk in set {
-            if let Some((id, algorithm)) = Object::read(jwk).as_ref().and_then(purpose) {
-                keys.push(PublicKey { id, algorithm, jwk: jwk.text().to_owned(), key: None });
-            }
-        }
-        self.keys.replace(keys);
+        let usable = set.into_iter().filter_map(|jwk| {
+            let (id, algorithm) = purpose(&Members::parse(jwk.get()).ok()?)?;
+            Some(PublicKey { id, algorithm, jwk: jwk.get().to_owned(), key: None })
+        });
+        self.keys.replace(usable.collect());
         self.fetched_ms.set(Some(now));
         true
     }
@@ -221,9 +211,9 @@ fn unknown() -> Problem {
 
 /// The id of a key and the algorithm it verifies with; `None` when verifying is not what it is for (RFC 7517
 /// sections 4.1 to 4.4), or when it is not one this function knows.
-fn purpose(jwk: &Object) -> Option<(Option<String>, Algorithm)> {
-    let text = |name| jwk.get(name).and_then(Raw::string);
-    let is_or_absent = |name, wanted: &str| jwk.get(name).is_none_or(|value| value.is_string(wanted));
+fn purpose(jwk: &Members) -> Option<(Option<String>, Algorithm)> {
+    let text = |name| jwk.string(name);
+    let is_or_absent = |name, wanted: &str| jwk.get(name).is_none_or(|value| string(value).as_deref() == Some(wanted));
     let algorithm = match (text("kty")?.as_str(), text("crv").as_deref()) {
         ("EC", Some("P-256")) => Algorithm::Es256,
         // Shorter moduli than 2048 bits (342 characters) can be factored: RFC 7518 section 3.3.
@@ -232,7 +222,7 @@ fn purpose(jwk: &Object) -> Option<(Option<String>, Algorithm)> {
         _ => return None,
     };
     let verifies = jwk.get("key_ops").is_none_or(|operations| {
-        operations.array().is_some_and(|all| all.into_iter().any(|operation| operation.is_string("verify")))
+        items(operations).is_some_and(|all| all.into_iter().any(|one| string(one).as_deref() == Some("verify")))
     });
     let is_private = jwk.get("d").is_some();
     (verifies && !is_private && is_or_absent("use", "sig") && is_or_absent("alg", algorithm.name()))
@@ -244,8 +234,10 @@ mod tests {
     use super::{COOLDOWN_MS, FRESH_MS, KeyStore, PATIENCE_MS, STALE_MS, purpose};
     use crate::auth::token::SignedToken;
     use crate::config::{Config, Variables};
-    use crate::fake::{FakeHost, run};
-    use crate::json::Object;
+    use crate::host::fake::{FakeHost, run};
+    use crate::members::Members;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::{any, prop_assert, proptest};
 
     fn config(jwks: Option<&str>) -> Config {
@@ -263,11 +255,11 @@ mod tests {
         Config::read(&mut Variables::new(&lookup))
     }
 
-    fn find(keys: &KeyStore<String>, host: &FakeHost, config: &Config, key_id: &str) -> &'static str {
+    fn find(keys: &KeyStore, host: &FakeHost, config: &Config, key_id: &str) -> &'static str {
         let token = FakeHost::token(key_id, "{}");
         match run(keys.find(host, config, &SignedToken::parse(&token).unwrap())).unwrap() {
             Ok((_, key)) => {
-                assert_eq!(key, key_id);
+                assert_eq!(key.get::<String>().map(String::as_str), Some(key_id));
                 "ok"
             }
             Err(problem) => problem.code.name,
@@ -280,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_set_is_fetched_once_and_kept_while_fresh() {
-        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(None));
         host.answer(200, &FakeHost::key_set(&["k1"]));
         for _ in 0..5 {
             assert_eq!(find(&keys, &host, &config, "k1"), "ok");
@@ -297,7 +289,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_refetches_once_and_then_not_for_a_while() {
-        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(None));
         host.answer(200, &FakeHost::key_set(&["k1"]));
         assert_eq!(find(&keys, &host, &config, "k1"), "ok");
         host.answer(200, &FakeHost::key_set(&["k1", "k2"]));
@@ -314,7 +306,7 @@ mod tests {
 
     #[test]
     fn an_issuer_that_is_down_locks_nobody_out_for_an_hour() {
-        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(None));
         host.answer(200, &FakeHost::key_set(&["k1"]));
         assert_eq!(find(&keys, &host, &config, "k1"), "ok");
         advance(&host, FRESH_MS + 1);
@@ -328,7 +320,7 @@ mod tests {
 
     #[test]
     fn whoever_goes_away_while_fetching_is_waited_for_no_longer_than_that() {
-        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(None));
+        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(None));
         host.answer(200, &FakeHost::key_set(&["k1"]));
         // All that is left of somebody whose caller went away.
         keys.fetching_until_ms.set(host.now_ms.get() + PATIENCE_MS);
@@ -345,7 +337,7 @@ mod tests {
     #[test]
     fn without_any_key_set_the_edge_is_unavailable_not_the_token_wrong() {
         for (status, body) in [(500, ""), (200, "<html>"), (200, r#"{"message":"ok"}"#), (404, r#"{"keys":[]}"#)] {
-            let (host, keys) = (FakeHost::default(), KeyStore::new());
+            let (host, keys) = (FakeHost::default(), KeyStore::default());
             host.answer(status, body);
             assert_eq!(find(&keys, &host, &config(None), "k1"), "keys_unavailable", "{status} {body}");
             host.answer(200, &FakeHost::key_set(&["k1"]));
@@ -355,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_configured_set_is_never_fetched() {
-        let (host, keys, config) = (FakeHost::default(), KeyStore::new(), config(Some(&FakeHost::key_set(&["k1"]))));
+        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(Some(&FakeHost::key_set(&["k1"]))));
         assert_eq!(find(&keys, &host, &config, "k1"), "ok");
         assert_eq!(find(&keys, &host, &config, "k2"), "unknown_key");
         assert!(host.sent.borrow().is_empty());
@@ -364,13 +356,13 @@ mod tests {
     #[test]
     fn a_token_without_key_id_means_the_only_key() {
         let token = FakeHost::token("k1", "{}").replacen(
-            &crate::base64url::encode(br#"{"alg":"ES256","typ":"JWT","kid":"k1"}"#),
-            &crate::base64url::encode(br#"{"alg":"ES256"}"#),
+            &URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","typ":"JWT","kid":"k1"}"#),
+            &URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#),
             1,
         );
         let token = SignedToken::parse(&token).unwrap();
         for (set, found) in [(FakeHost::key_set(&["k1"]), true), (FakeHost::key_set(&["k1", "k2"]), false)] {
-            let keys = KeyStore::new();
+            let keys = KeyStore::default();
             assert_eq!(run(keys.find(&FakeHost::default(), &config(Some(&set)), &token)).unwrap().is_ok(), found);
         }
     }
@@ -379,11 +371,11 @@ mod tests {
     fn hs256_is_for_the_configured_secret_alone() {
         let token = |alg: &str| {
             let header = format!(r#"{{"alg":"{alg}","typ":"JWT","kid":"k1"}}"#);
-            [header.as_bytes(), b"{}", b"x"].map(crate::base64url::encode).join(".")
+            [header.as_str(), "{}", "x"].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
         };
         let found = |alg: &str, config: &Config| {
             let text = token(alg);
-            let found = run(KeyStore::new().find(&FakeHost::default(), config, &SignedToken::parse(&text).unwrap()));
+            let found = run(KeyStore::default().find(&FakeHost::default(), config, &SignedToken::parse(&text).unwrap()));
             found.unwrap().map(|(algorithm, _)| algorithm.name()).map_err(|problem| problem.code.name)
         };
         let set = FakeHost::key_set(&["k1"]);
@@ -396,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_key_is_used_only_for_what_it_is_for() {
-        let usable = |jwk: &str| purpose(&Object::parse(jwk).unwrap()).is_some();
+        let usable = |jwk: &str| purpose(&Members::parse(jwk).unwrap()).is_some();
         let rsa = |characters: usize| format!(r#"{{"kty":"RSA","e":"AQAB","n":"{}"}}"#, "x".repeat(characters));
         assert!(usable(&rsa(342)) && !usable(&rsa(341)), "RSA keys of 2048 bits and more");
         assert!(usable(r#"{"kty":"OKP","crv":"Ed25519"}"#) && !usable(r#"{"kty":"OKP","crv":"X25519"}"#));
@@ -423,12 +415,12 @@ mod tests {
         ) {
             let (host, config) = (FakeHost::default(), config(None));
             for set in [text, format!(r#"{{"keys":[{{"{name}":{value},"kty":"EC","crv":"P-256","kid":"k1","x":"k1"}}]}}"#)] {
-                let keys = KeyStore::new();
+                let keys = KeyStore::default();
                 host.answer(200, &set);
                 let found = find(&keys, &host, &config, "k1");
                 // The first of two members of one name counts, so each of these takes the key away.
                 prop_assert!(found != "ok", "{} {}", name, value);
-                host.answers.borrow_mut().clear();
+                host.responses.borrow_mut().clear();
             }
         }
     }

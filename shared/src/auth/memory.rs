@@ -1,4 +1,4 @@
-//! Tokens verified a moment ago, so that a busy caller costs one signature check, not one a request.
+//! Tokens verified a moment ago: a busy caller costs one verification, not one per request.
 
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher};
@@ -38,8 +38,9 @@ impl Memory {
         Self { secret, entries: RefCell::default() }
     }
 
-    /// Whose token it is, if it was verified with the key set of `epoch` and may still be taken for it at `now`.
-    pub(crate) fn knows(&self, token: &str, epoch: u64, now: u64) -> Option<u64> {
+    /// Whose token it is (as the log shows users), if it was verified with the key set of `epoch` and is still valid at
+    /// `now`, in seconds since 1970.
+    pub(crate) fn get(&self, token: &str, epoch: u64, now: u64) -> Option<u64> {
         let fingerprint = self.fingerprint(token, epoch);
         let entries = self.entries.borrow();
         let entry = entries.known.iter().find(|entry| entry.fingerprint == fingerprint && now < entry.until)?;
@@ -48,7 +49,7 @@ impl Memory {
 
     /// Remembers a token verified at `now` with the key set of `epoch`. With the next set it is verified anew: its key
     /// may have been revoked.
-    pub(crate) fn learn(&self, token: &str, epoch: u64, now: u64, expires: u64, user: u64) {
+    pub(crate) fn insert(&self, token: &str, epoch: u64, now: u64, expires: u64, user: u64) {
         let until = expires.min(now + MAX_SECONDS);
         let entry = Entry { fingerprint: self.fingerprint(token, epoch), until, user };
         let mut entries = self.entries.borrow_mut();
@@ -83,31 +84,31 @@ mod tests {
     #[test]
     fn a_token_is_known_for_five_minutes_and_never_past_its_expiry() {
         let memory = Memory::new([7; 16]);
-        memory.learn("long", 1, 1000, 9000, 7);
-        memory.learn("short", 1, 1000, 1060, 7);
-        assert!(memory.knows("long", 1, 1000 + MAX_SECONDS - 1).is_some());
-        assert!(memory.knows("long", 1, 1000 + MAX_SECONDS).is_none());
-        assert!(memory.knows("short", 1, 1059).is_some());
-        assert!(memory.knows("short", 1, 1060).is_none());
-        assert!(memory.knows("other", 1, 1000).is_none());
+        memory.insert("long", 1, 1000, 9000, 7);
+        memory.insert("short", 1, 1000, 1060, 7);
+        assert!(memory.get("long", 1, 1000 + MAX_SECONDS - 1).is_some());
+        assert!(memory.get("long", 1, 1000 + MAX_SECONDS).is_none());
+        assert!(memory.get("short", 1, 1059).is_some());
+        assert!(memory.get("short", 1, 1060).is_none());
+        assert!(memory.get("other", 1, 1000).is_none());
     }
 
     #[test]
     fn another_key_set_forgets_every_token() {
         let memory = Memory::new([7; 16]);
-        memory.learn("token", 1, 1000, 9000, 7);
-        assert!(memory.knows("token", 2, 1000).is_none());
+        memory.insert("token", 1, 1000, 9000, 7);
+        assert!(memory.get("token", 2, 1000).is_none());
     }
 
     #[test]
     fn the_memory_is_bounded_and_forgets_the_oldest() {
         let memory = Memory::new([7; 16]);
         for number in 0..=CAPACITY {
-            memory.learn(&number.to_string(), 1, 1000, 9000, 7);
+            memory.insert(&number.to_string(), 1, 1000, 9000, 7);
         }
         assert_eq!(memory.entries.borrow().known.len(), CAPACITY);
-        assert!(memory.knows("0", 1, 1000).is_none());
-        assert!(memory.knows("1", 1, 1000).is_some() && memory.knows(&CAPACITY.to_string(), 1, 1000).is_some());
+        assert!(memory.get("0", 1, 1000).is_none());
+        assert!(memory.get("1", 1, 1000).is_some() && memory.get(&CAPACITY.to_string(), 1, 1000).is_some());
     }
 
     #[test]

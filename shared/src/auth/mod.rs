@@ -8,15 +8,15 @@ mod keys;
 mod memory;
 mod token;
 
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::rc::Rc;
 
-use crate::code;
+use uuid::Uuid;
+
+use crate::answer::{Problem, code};
 use crate::config::Config;
-use crate::host::Host;
-use crate::http::Request;
-use crate::id::Id;
-use crate::problem::Problem;
-use crate::text::cut;
+use crate::host::{Host, Request};
+use crate::upstream::Identity;
 use claims::Claims;
 use keys::KeyStore;
 use memory::Memory;
@@ -25,118 +25,99 @@ use token::SignedToken;
 /// Longest token read, in bytes: gateways cut headers off at about this size.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// A signature algorithm (RFC 7518 section 3.1). It is always the key's, never the token's choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// ECDSA over P-256 with SHA-256: what Supabase projects sign with.
-    Es256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// Ed25519 (RFC 8037), where the host's WebCrypto has it.
-    EdDsa,
-    /// HMAC with SHA-256: legacy projects, and only where `SUPABASE_JWT_SECRET` is set.
-    Hs256,
-}
-
-impl Algorithm {
-    /// The name in a token's `alg`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::Rs256 => "RS256",
-            Self::EdDsa => "EdDSA",
-            Self::Hs256 => "HS256",
-        }
-    }
-}
-
 /// A caller whose token has been verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The token as it came, to be forwarded byte for byte.
-    pub token: String,
-    /// Who it is, as the log has them: a hash of the token's subject.
-    pub user: u64,
+    token: String,
+    /// Who it is, as the log shows it: a hash of the token's subject.
+    pub(crate) user: u64,
 }
 
-/// Whom an isolate trusts, and whom it has just verified.
-#[derive(Debug)]
-pub struct Authenticator<K> {
-    keys: KeyStore<K>,
+impl Identity for Caller {
+    fn token(&self) -> Option<&str> {
+        Some(&self.token)
+    }
+}
+
+impl Identity for Option<Caller> {
+    fn token(&self) -> Option<&str> {
+        self.as_ref()?.token()
+    }
+}
+
+/// Verifies tokens; one per isolate.
+pub struct Authenticator {
+    host: Rc<dyn Host>,
+    config: Rc<Config>,
+    keys: KeyStore,
     memory: Memory,
 }
 
-impl<K: Clone> Authenticator<K> {
+impl Authenticator {
     /// Knows nobody yet.
-    pub fn new<H: Host<Key = K>>(host: &H) -> Self {
+    pub fn new(host: Rc<dyn Host>, config: Rc<Config>) -> Self {
         let mut secret = [0; 16];
         host.random(&mut secret);
-        Self { keys: KeyStore::new(), memory: Memory::new(secret) }
+        Self { host, config, keys: KeyStore::default(), memory: Memory::new(secret) }
     }
 
-    /// Finds out whose token this is, or why nobody may be let in with it. Costs one verification by the host, and none
-    /// when the token was verified a moment ago.
-    pub async fn authenticate<H: Host<Key = K>>(
-        &self,
-        host: &H,
-        config: &Config,
-        text: &str,
-    ) -> Result<Caller, Problem> {
-        check_form(text)?;
+    /// Verifies a token. Costs one verification by the host, and none when the token was verified a moment ago.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
+        check_form(token)?;
+        let Self { host, config, keys, memory } = self;
         let now = host.now_ms() / 1000;
         // Without a fresh key set nobody is remembered: a key that was revoked ends with its set.
-        let known = self.keys.epoch(host, config).and_then(|epoch| self.memory.knows(text, epoch, now));
+        let known = keys.epoch(&**host, config).and_then(|epoch| memory.get(token, epoch, now));
         let user = match known {
             Some(user) => user,
             None => {
-                let token = SignedToken::parse(text)?;
-                let (algorithm, key) = self.keys.find(host, config, &token).await?;
-                if !host.verify(algorithm, &key, &token.signature, token.signed.as_bytes()).await {
+                let parsed = SignedToken::parse(token)?;
+                let (algorithm, key) = keys.find(&**host, config, &parsed).await?;
+                if !host.verify(algorithm, &key, &parsed.signature, parsed.signed.as_bytes()).await {
                     return Err(Problem::new(
                         &code::BAD_SIGNATURE,
                         "The signature does not belong to this header and payload.",
                     ));
                 }
-                let (expires, subject) = Claims::parse(&token.payload)?.check(&config.issuer, now)?;
-                let user = hash(&subject);
-                if let Some(epoch) = self.keys.epoch(host, config) {
-                    self.memory.learn(text, epoch, now, expires, user);
+                let (expires, subject) = Claims::parse(&parsed.payload)?.check(&config.issuer, now)?;
+                let user = hash(subject);
+                if let Some(epoch) = keys.epoch(&**host, config) {
+                    memory.insert(token, epoch, now, expires, user);
                 }
                 user
             }
         };
-        Ok(Caller { token: text.to_owned(), user })
+        Ok(Caller { token: token.to_owned(), user })
     }
 }
 
 /// Who somebody is in the log, the same in every isolate. Ids of users are random: nobody can try them all.
-fn hash(subject: &Id) -> u64 {
+fn hash(subject: Uuid) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(subject.as_str().as_bytes());
+    subject.hash(&mut hasher);
     hasher.finish()
 }
 
 /// The token in `Authorization: Bearer <token>` (the scheme in any case, RFC 9110 section 11.1), if there is such a
 /// header.
 pub fn bearer(request: &Request) -> Result<Option<&str>, Problem> {
-    let header = request.header("authorization").unwrap_or("").trim_ascii();
+    let header = request.header(http::header::AUTHORIZATION).unwrap_or_default().trim_ascii();
     if header.is_empty() {
         return Ok(None);
     }
-    let (scheme, token) = cut(header, b' ');
-    let token = token.unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(Problem::new(&code::MISSING_TOKEN, "The Authorization header must be `Bearer <token>`."));
+    match header.split_once(' ').map(|(scheme, token)| (scheme, token.trim_ascii_start())) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => Ok(Some(token)),
+        _ => Err(Problem::new(&code::MISSING_TOKEN, "The Authorization header must be `Bearer <token>`.")),
     }
-    Ok(Some(token.trim_ascii_start()))
 }
 
-/// What a caller without a token is told.
+/// What a caller without a token gets.
 pub fn missing() -> Problem {
     Problem::new(&code::MISSING_TOKEN, "Send the signed-in user's access token as `Authorization: Bearer <token>`.")
 }
 
-/// What can be told of a token without taking it apart.
+/// Refuses what is no user's token at first sight.
 fn check_form(token: &str) -> Result<(), Problem> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Problem::new(&code::TOKEN_TOO_LARGE, "The token is longer than 8 KiB."));
@@ -155,18 +136,12 @@ fn check_form(token: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::bearer;
-    use crate::http::Request;
+    use crate::host::Request;
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     fn token(header: &str) -> Result<Option<String>, &'static str> {
-        let request = Request {
-            method: "GET".to_owned(),
-            path: "/".to_owned(),
-            query: String::new(),
-            headers: vec![("authorization", header.to_owned())],
-            body: Vec::new(),
-            body_error: None,
-        };
+        let mut request = Request::new("GET", "/");
+        request.add_header("authorization", header);
         bearer(&request).map(|token| token.map(str::to_owned)).map_err(|problem| problem.code.name)
     }
 

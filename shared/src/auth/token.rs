@@ -1,9 +1,10 @@
 //! The outside of a token: JWS compact serialization (RFC 7515 section 7.1), read and not yet believed.
 
-use crate::json::{Object, Raw};
-use crate::problem::Problem;
-use crate::text::parts;
-use crate::{base64url, code};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::answer::{Problem, code};
+use crate::members::{Members, string};
 
 /// A token taken apart. Nothing in it is true until the signature has been verified.
 #[derive(Debug)]
@@ -23,34 +24,32 @@ pub(crate) struct SignedToken<'a> {
 impl<'a> SignedToken<'a> {
     /// Takes a token apart.
     pub(crate) fn parse(token: &'a str) -> Result<Self, Problem> {
-        let malformed = |detail| Problem::new(&code::MALFORMED_TOKEN, detail);
-        let mut parts = parts(token, b'.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let malformed = |detail: &'static str| Problem::new(&code::MALFORMED_TOKEN, detail);
+        let (signed, signature) = token.rsplit_once('.').unwrap_or_default();
+        let Some((header, payload)) = signed.split_once('.').filter(|(_, payload)| !payload.contains('.')) else {
             return Err(malformed("A JSON Web Token has three parts with a dot between them."));
         };
-        let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or(token);
-        let not_base64url = || malformed("A part of the token is not base64url without padding, or not UTF-8.");
-        let header = base64url::decode_text(header).ok_or_else(not_base64url)?;
-        let payload = base64url::decode_text(payload).ok_or_else(not_base64url)?;
-        let signature = base64url::decode(signature).ok_or_else(not_base64url)?;
+        let decode = |part| URL_SAFE_NO_PAD.decode(part).ok();
+        let decode_text = |part| decode(part).and_then(|bytes| String::from_utf8(bytes).ok());
+        let (Some(header), Some(payload), Some(signature)) =
+            (decode_text(header), decode_text(payload), decode(signature))
+        else {
+            return Err(malformed("A part of the token is not base64url without padding, or not UTF-8."));
+        };
 
-        let header = Object::parse(&header).ok_or_else(|| malformed("The token's header is not a JSON object."))?;
-        if header.duplicate().is_some() {
+        let header = Members::parse(&header).map_err(|_| malformed("The token's header is not a JSON object."))?;
+        if header.has_duplicates() {
             return Err(malformed("A name stands twice in the token's header."));
         }
         // RFC 7515 section 4.1.11: what is critical and not understood must be refused. Nothing is understood.
         if header.get("crit").is_some() {
             return Err(malformed("The token has critical header parameters this function does not know."));
         }
-        let algorithm = header
-            .get("alg")
-            .and_then(Raw::string)
-            .ok_or_else(|| malformed("The token's header names no algorithm (alg)."))?;
+        let algorithm =
+            header.string("alg").ok_or_else(|| malformed("The token's header names no algorithm (alg)."))?;
         let key_id = header
             .get("kid")
-            .map(|kid| kid.string().ok_or_else(|| malformed("The token's key id (kid) is not a string.")))
+            .map(|kid| string(kid).ok_or_else(|| malformed("The token's key id (kid) is not a string.")))
             .transpose()?;
         Ok(Self { signed, algorithm, key_id, payload, signature })
     }
@@ -59,8 +58,13 @@ impl<'a> SignedToken<'a> {
 #[cfg(test)]
 mod tests {
     use super::SignedToken;
-    use crate::base64url::encode;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::{any, proptest};
+
+    fn encode(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
 
     fn token(header: &str) -> String {
         format!("{}.{}.{}", encode(header.as_bytes()), encode(b"{}"), encode(b"signature"))

@@ -3,7 +3,8 @@
 //! Strict, because a typo that is ignored is a conversation that goes wrong: every name, type and duplicate that does
 //! not belong is a fault, and all faults of a file are told at once.
 
-use shared::json::{Object, Raw, position};
+use shared::members::{Members, items, string};
+use shared::serde_json::{self, value::RawValue};
 
 use super::Fault;
 
@@ -90,11 +91,10 @@ impl Config {
 /// Reads a file's text.
 pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Fault>> {
     let mut reader = Reader { file, text, faults: Vec::new() };
-    let config = match Raw::parse(text) {
+    let config = match serde_json::from_str(text) {
         Ok(value) => reader.machine(value),
-        Err(at) => {
-            let (line, column) = position(text, at);
-            reader.fault_at(line, "", format!("not JSON from column {column} on"));
+        Err(error) => {
+            reader.fault_at(error.line(), "", format!("not JSON from column {} on", error.column()));
             None
         }
     };
@@ -133,7 +133,7 @@ const TITLE_CHARS: usize = 40;
 const DESCRIPTION_CHARS: usize = 400;
 
 impl<'a> Reader<'a> {
-    fn machine(&mut self, value: Raw<'a>) -> Option<Config> {
+    fn machine(&mut self, value: &'a RawValue) -> Option<Config> {
         let object = self.object(value, "", "the machine", &["id", "version", "initial", "states", "meta"])?;
         let id = self.required(&object, value, "", "id").and_then(|id| self.string(id, "", "id"));
         let version = self.required(&object, value, "", "version").and_then(|version| self.version(version));
@@ -149,8 +149,8 @@ impl<'a> Reader<'a> {
     }
 
     /// XState's versions are strings.
-    fn version(&mut self, value: Raw<'a>) -> Option<u32> {
-        let version = value.string().and_then(|text| {
+    fn version(&mut self, value: &'a RawValue) -> Option<u32> {
+        let version = string(value).and_then(|text| {
             let number = text.parse().ok().filter(|number| (1..=MOST_VERSIONS).contains(number))?;
             (text == number.to_string()).then_some(number)
         });
@@ -158,23 +158,23 @@ impl<'a> Reader<'a> {
             self.fault(
                 value,
                 "",
-                format!("version is {}; write a whole number from 1 as a string: \"1\"", value.text()),
+                format!("version is {}; write a whole number from 1 as a string: \"1\"", value.get()),
             );
         }
         version
     }
 
-    fn states(&mut self, value: Raw<'a>) -> Option<Vec<State>> {
+    fn states(&mut self, value: &'a RawValue) -> Option<Vec<State>> {
         let object = self.named(value, "", "states")?;
-        let states: Vec<_> = object.members.iter().map(|(name, value)| self.state(name, *value)).collect();
+        let states: Vec<_> = object.0.iter().map(|(name, value)| self.state(name, value)).collect();
         states.into_iter().collect()
     }
 
-    fn state(&mut self, name: &str, value: Raw<'a>) -> Option<State> {
+    fn state(&mut self, name: &str, value: &'a RawValue) -> Option<State> {
         let place = format!("state {name:?}");
         let object = self.object(value, &place, "a state", &["type", "on", "meta"])?;
-        if let Some(kind) = object.get("type").filter(|kind| !kind.is_string("final")) {
-            self.fault(kind, &place, format!("type is {}; it may be \"final\" or be left out", kind.text()));
+        if let Some(kind) = object.get("type").filter(|kind| string(kind).as_deref() != Some("final")) {
+            self.fault(kind, &place, format!("type is {}; it may be \"final\" or be left out", kind.get()));
         }
         let events = match object.get("on") {
             Some(on) => self.events(on, &place)?,
@@ -193,15 +193,15 @@ impl<'a> Reader<'a> {
         if let Some(meta) = object.get("meta").and_then(|meta| self.object(meta, &place, "meta", &known)) {
             state.words = self.words(&meta, &place);
             if let Some(step) = meta.get("step") {
-                state.is_step = step.boolean().unwrap_or_else(|| {
-                    self.fault(step, &place, format!("step is {}; it may be true or false", step.text()));
+                state.is_step = serde_json::from_str(step.get()).unwrap_or_else(|_| {
+                    self.fault(step, &place, format!("step is {}; it may be true or false", step.get()));
                     false
                 });
             }
             if let Some(attempts) = meta.get("max_attempts") {
-                state.max_attempts = attempts.text().parse().ok().filter(|number| (1..=MOST_ATTEMPTS).contains(number));
+                state.max_attempts = attempts.get().parse().ok().filter(|number| (1..=MOST_ATTEMPTS).contains(number));
                 if state.max_attempts.is_none() {
-                    let text = attempts.text();
+                    let text = attempts.get();
                     let what = format!("max_attempts is {text}; it may be a whole number from 1 to {MOST_ATTEMPTS}");
                     self.fault(attempts, &place, what);
                 }
@@ -210,27 +210,27 @@ impl<'a> Reader<'a> {
         Some(state)
     }
 
-    fn events(&mut self, value: Raw<'a>, place: &str) -> Option<Vec<Event>> {
+    fn events(&mut self, value: &'a RawValue, place: &str) -> Option<Vec<Event>> {
         let object = self.named(value, place, "on")?;
         let mut events = Vec::new();
-        for (name, value) in &object.members {
+        for (name, value) in &object.0 {
             let place = format!("{place}, event {name:?}");
-            let branches = value.array().unwrap_or_else(|| vec![*value]);
+            let branches = items(value).unwrap_or_else(|| vec![*value]);
             if branches.is_empty() {
-                self.fault(*value, &place, "the list of moves is empty".to_owned());
+                self.fault(value, &place, "the list of moves is empty".to_owned());
             }
             let branches: Vec<_> = branches.into_iter().map(|branch| self.branch(branch, &place)).collect();
             events.push(
-                branches.into_iter().collect::<Option<_>>().map(|branches| Event { name: name.clone(), branches }),
+                branches.into_iter().collect::<Option<_>>().map(|branches| Event { name: name.clone().into_owned(), branches }),
             );
         }
         events.into_iter().collect()
     }
 
     /// A move: `{"target": "goals"}`, or `"goals"` for short.
-    fn branch(&mut self, value: Raw<'a>, place: &str) -> Option<Branch> {
+    fn branch(&mut self, value: &'a RawValue, place: &str) -> Option<Branch> {
         let line = self.line(value);
-        if let Some(target) = value.string() {
+        if let Some(target) = string(value) {
             return Some(Branch { line, target, guard: None });
         }
         let object = self.object(value, place, "a move", &["target", "guard"])?;
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
         Some(Branch { line, target: self.string(target, place, "target")?, guard })
     }
 
-    fn words(&mut self, meta: &Object<'a>, place: &str) -> Words {
+    fn words(&mut self, meta: &Members<'a>, place: &str) -> Words {
         let mut read = |name, limit| {
             let value = meta.get(name)?;
             let text = self.string(value, place, name)?;
@@ -257,32 +257,33 @@ impl<'a> Reader<'a> {
     }
 
     /// An object whose names are fixed.
-    fn object(&mut self, value: Raw<'a>, place: &str, what: &str, known: &[&str]) -> Option<Object<'a>> {
+    fn object(&mut self, value: &'a RawValue, place: &str, what: &str, known: &[&str]) -> Option<Members<'a>> {
         let object = self.named(value, place, what)?;
-        for (name, value) in &object.members {
-            if !known.contains(&name.as_str()) {
+        for (name, value) in &object.0 {
+            if !known.contains(&&**name) {
                 let known = known.join(", ");
-                self.fault(*value, place, format!("{what} has no {name:?} here; it may have {known}"));
+                self.fault(value, place, format!("{what} has no {name:?} here; it may have {known}"));
             }
         }
         Some(object)
     }
 
     /// An object whose names are the author's.
-    fn named(&mut self, value: Raw<'a>, place: &str, what: &str) -> Option<Object<'a>> {
-        let Some(object) = Object::read(value) else {
+    fn named(&mut self, value: &'a RawValue, place: &str, what: &str) -> Option<Members<'a>> {
+        let Ok(object) = Members::parse(value.get()) else {
             self.fault(value, place, format!("{what} must be an object"));
             return None;
         };
-        if let Some(name) = object.duplicate() {
-            // The last of them: the first is the one that was there before.
-            let value = object.members.iter().rfind(|(member, _)| member == name).map_or(value, |(_, value)| *value);
+        // The last of two: the first is the one that was there before.
+        let is_second = |place: usize, name: &str| object.0.iter().take(place).any(|(earlier, _)| earlier == name);
+        let second = object.0.iter().enumerate().rfind(|(place, (name, _))| is_second(*place, name));
+        if let Some((_, (name, value))) = second {
             self.fault(value, place, format!("{what} has {name:?} twice"));
         }
         Some(object)
     }
 
-    fn required(&mut self, object: &Object<'a>, owner: Raw<'a>, place: &str, name: &str) -> Option<Raw<'a>> {
+    fn required(&mut self, object: &Members<'a>, owner: &'a RawValue, place: &str, name: &str) -> Option<&'a RawValue> {
         let value = object.get(name);
         if value.is_none() {
             self.fault(owner, place, format!("{name:?} is missing"));
@@ -290,15 +291,15 @@ impl<'a> Reader<'a> {
         value
     }
 
-    fn string(&mut self, value: Raw<'a>, place: &str, name: &str) -> Option<String> {
-        let string = value.string();
+    fn string(&mut self, value: &'a RawValue, place: &str, name: &str) -> Option<String> {
+        let string = string(value);
         if string.is_none() {
             self.fault(value, place, format!("{name} must be a string"));
         }
         string
     }
 
-    fn fault(&mut self, value: Raw<'a>, place: &str, what: String) {
+    fn fault(&mut self, value: &'a RawValue, place: &str, what: String) {
         self.fault_at(self.line(value), place, what);
     }
 
@@ -307,8 +308,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A value is a slice of the file's text: how far it is from the beginning tells the line.
-    fn line(&self, value: Raw<'a>) -> usize {
-        let at = value.text().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
-        position(self.text, at).0
+    fn line(&self, value: &'a RawValue) -> usize {
+        let at = value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 }

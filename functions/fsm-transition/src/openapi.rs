@@ -1,0 +1,4 @@
+//! The function's OpenAPI document. Not in the wasm.
+
+/// The document.
+pub fn openapi() {}

@@ -1,0 +1,73 @@
+//! What callers get: JSON, problems, pages of lists, entity tags.
+
+pub mod code;
+mod etag;
+mod page;
+pub mod problem;
+
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::host::{Body, Response};
+pub use code::Code;
+pub use etag::ETag;
+pub use page::{Cursor, MAX_LIMIT, PAGE_BYTES, Page, RowPlace, bigint};
+pub use problem::{Fault, FieldError, Problem};
+
+/// A response without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+}
+
+/// A response with a body of a media type.
+pub fn of_type(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = empty(status);
+    *response.body_mut() = body.into();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// A JSON response. `body` must be JSON text.
+pub fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    of_type(status, "application/json", body)
+}
+
+/// Sets a header. A value that is none is left out: all there are come from this repository or from checked input.
+pub fn set_header(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Adds a member to a response whose body is a JSON object. `value` must be JSON text.
+pub fn add_member(response: &mut Response, name: &str, value: &str) {
+    let mut body = std::mem::take(response.body_mut()).into_bytes();
+    body.truncate(body.trim_ascii_end().len());
+    if body.pop_if(|last| *last == b'}').is_some() {
+        let comma = if body.trim_ascii_end().ends_with(b"{") { "" } else { "," };
+        body.extend_from_slice(format!("{comma}\"{name}\":{value}}}").as_bytes());
+    }
+    *response.body_mut() = Body::Bytes(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{add_member, json};
+    use http::StatusCode;
+
+    #[test]
+    fn a_member_is_added_to_any_object() {
+        for (body, expected) in [
+            (r#"{"a":1}"#, r#"{"a":1,"b":2}"#),
+            ("{\"a\":{} }\n", r#"{"a":{} ,"b":2}"#),
+            ("{}", r#"{"b":2}"#),
+            (" { } ", r#" { "b":2}"#),
+        ] {
+            let mut response = json(StatusCode::OK, body);
+            add_member(&mut response, "b", "2");
+            assert_eq!(response.into_body().into_bytes(), expected.as_bytes(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A request on its way through the function.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+use super::Edge;
+use crate::answer::Problem;
+use crate::auth::{self, Caller};
+use crate::host::Request;
+use crate::request::{Id, Parts, RequestBody};
+use crate::upstream::{Raised, Spent};
+
+/// A request that has arrived: what is known of it before its body is read.
+pub struct Arrival {
+    /// Its head.
+    pub request: Rc<Request>,
+    /// Its id: the caller's own, or a new one.
+    pub request_id: Rc<str>,
+    /// When it arrived, in milliseconds since 1970.
+    pub started_ms: u64,
+}
+
+/// A request with its body, and all there is to answer it with.
+pub struct Context<S> {
+    pub(crate) edge: Rc<Edge<S>>,
+    pub(crate) arrival: Rc<Arrival>,
+    pub(crate) body: RequestBody,
+    /// The path's parameters.
+    pub(crate) params: Vec<String>,
+    /// What the database may raise.
+    pub(crate) raises: &'static [Raised],
+    pub(crate) record: Record,
+    pub(crate) id: OnceCell<Id>,
+}
+
+/// What becomes known of a request while it is answered.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// The resource, as a pattern: never the path itself, which has ids in it.
+    pub(crate) route: Cell<&'static str>,
+    /// The caller, as a hash.
+    pub(crate) user: Cell<Option<u64>>,
+    /// How long verifying the caller took, in milliseconds.
+    pub(crate) auth_ms: Cell<u64>,
+    /// What the call of the database has cost.
+    pub(crate) spent: Rc<Spent>,
+}
+
+impl<S> Context<S> {
+    /// Verifies a caller's token.
+    pub(crate) async fn verify(&self, token: &str) -> Result<Caller, Problem> {
+        let host = &self.edge.host;
+        let started_ms = host.now_ms();
+        let caller = self.edge.authenticator.authenticate(token).await;
+        self.record.auth_ms.set(host.now_ms().saturating_sub(started_ms));
+        let caller = caller?;
+        self.record.user.set(Some(caller.user));
+        Ok(caller)
+    }
+
+    /// Verifies the caller by the token in the header; `None` if there is none.
+    pub(crate) async fn caller(&self) -> Result<Option<Caller>, Problem> {
+        match auth::bearer(&self.arrival.request)? {
+            Some(token) => self.verify(token).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What a request type is read from.
+    pub(crate) fn with_parts<T>(&self, read: impl FnOnce(&Parts<'_>) -> T) -> T {
+        // Made at most once: whoever reads the request twice reads the same.
+        let make_id = || *self.id.get_or_init(|| Id::new(&*self.edge.host));
+        read(&Parts { request: &self.arrival.request, body: &self.body, params: &self.params, make_id: &make_id })
+    }
+}

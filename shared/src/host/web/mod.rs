@@ -1,0 +1,247 @@
+//! [`Host`] over web standards: `fetch`, WebCrypto, `Date`. Valid on Cloudflare Workers and on Deno alike, because
+//! it asks the global scope for nothing that either of them lacks.
+
+mod body;
+mod request;
+mod task;
+
+use std::any::Any;
+use std::cell::RefCell;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::{
+    Algorithm, Body, FetchError, HeldBody, Host, INBOUND_HEADERS, Inbound, Key, LocalFuture, Outbound,
+};
+pub use js_sys::Promise;
+pub use request::{read_body, read_head, write_response};
+use task::outcome;
+pub use task::{poll, rescue, run};
+pub use web_sys::Request;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console, js_name = log)]
+    fn console_log(line: &str);
+
+    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = importKey, catch)]
+    fn import_key(
+        format: &str,
+        key: &JsValue,
+        algorithm: &JsValue,
+        extractable: bool,
+        usages: &Array,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = verify, catch)]
+    fn verify_signature(
+        algorithm: &JsValue,
+        key: &JsValue,
+        signature: &Uint8Array,
+        data: &Uint8Array,
+    ) -> Result<Promise, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/host/web/glue.js")]
+extern "C" {
+    /// What `exchange` brings.
+    type Exchanged;
+
+    #[wasm_bindgen(method, getter)]
+    fn status(this: &Exchanged) -> u16;
+
+    #[wasm_bindgen(method, getter)]
+    fn head(this: &Exchanged) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Exchanged) -> JsValue;
+
+    #[wasm_bindgen(method, getter, js_name = isWhole)]
+    fn is_whole(this: &Exchanged) -> bool;
+
+    fn exchange(
+        method: &str,
+        url: &str,
+        headers: &str,
+        body: &JsValue,
+        timeout_ms: u32,
+        buffer: u32,
+        names: &JsValue,
+    ) -> Promise;
+}
+
+thread_local! {
+    /// [`INBOUND_HEADERS`] as one JavaScript string, made once.
+    static NAMES: JsValue = JsValue::from_str(&INBOUND_HEADERS.join(","));
+}
+
+/// Random bytes are asked for so many at a time: a call costs more than the bytes.
+const POOL_BYTES: usize = 1024;
+
+/// The place a function runs in, seen through web standards.
+#[derive(Debug, Default)]
+pub struct WebHost {
+    /// Random bytes nobody has had yet.
+    pool: RefCell<Vec<u8>>,
+}
+
+impl WebHost {
+    /// The host this module runs on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    async fn exchange(&self, request: Outbound<'_>) -> Result<Inbound, JsValue> {
+        let mut headers = String::with_capacity(1024);
+        for (name, value) in request.headers {
+            for part in [name, value] {
+                if !headers.is_empty() {
+                    headers.push('\n');
+                }
+                headers.push_str(part);
+            }
+        }
+        let body = request.body.map_or(JsValue::UNDEFINED, JsValue::from_str);
+        let promise = NAMES.with(|names| {
+            exchange(request.method, request.url, &headers, &body, request.timeout_ms, request.buffer, names)
+        });
+        let found: Exchanged = outcome(promise).await?.unchecked_into();
+        let head = found.head();
+        let mut lines = head.split('\n');
+        let mut headers = HeaderMap::new();
+        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+            let known = INBOUND_HEADERS.iter().find(|known| **known == name);
+            if let (Some(known), Ok(value)) = (known, HeaderValue::from_str(value)) {
+                headers.insert(HeaderName::from_static(known), value);
+            }
+        }
+        Ok(Inbound {
+            status: StatusCode::from_u16(found.status()).unwrap_or(StatusCode::BAD_GATEWAY),
+            headers,
+            body: Body::Held(Box::new(HeldValue(found.body(), found.is_whole()))),
+        })
+    }
+}
+
+/// A body that stays in JavaScript: a `Uint8Array` where it is whole, and else a stream.
+struct HeldValue(JsValue, bool);
+
+impl HeldBody for HeldValue {
+    fn bytes(&self) -> Option<Vec<u8>> {
+        self.1.then(|| self.0.unchecked_ref::<Uint8Array>().to_vec())
+    }
+
+    fn ends(&self) -> (Option<u8>, Option<u8>) {
+        if !self.1 {
+            // What was read of it cannot be looked at: it is on its way to the caller.
+            return (Some(b'{'), None);
+        }
+        let bytes = self.0.unchecked_ref::<Uint8Array>();
+        match bytes.length() {
+            0 => (None, None),
+            length => (Some(bytes.get_index(0)), Some(bytes.get_index(length - 1))),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Host for WebHost {
+    fn fetch<'a>(&'a self, request: Outbound<'a>) -> LocalFuture<'a, Result<Inbound, FetchError>> {
+        Box::pin(async move {
+            self.exchange(request).await.map_err(|error| {
+                // AbortSignal.timeout() rejects with a DOMException of this name.
+                let name = Reflect::get(&error, &JsValue::from_str("name")).ok().and_then(|name| name.as_string());
+                match name.as_deref() {
+                    Some("TimeoutError" | "AbortError") => FetchError::Timeout,
+                    _ => FetchError::Unreachable,
+                }
+            })
+        })
+    }
+
+    fn import_key<'a>(&'a self, algorithm: Algorithm, jwk: &'a str) -> LocalFuture<'a, Option<Key>> {
+        Box::pin(async move {
+            let jwk = js_sys::JSON::parse(jwk).ok()?;
+            let usages = Array::of1(&JsValue::from_str("verify"));
+            let key = import_key("jwk", &jwk, &parameters(algorithm), false, &usages).ok()?;
+            outcome(key).await.ok().map(Key::new)
+        })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        algorithm: Algorithm,
+        key: &'a Key,
+        signature: &'a [u8],
+        data: &'a [u8],
+    ) -> LocalFuture<'a, bool> {
+        Box::pin(async move {
+            let Some(key) = key.get::<JsValue>() else { return false };
+            let (signature, data) = (Uint8Array::from(signature), Uint8Array::from(data));
+            match verify_signature(&parameters(algorithm), key, &signature, &data) {
+                Ok(verdict) => outcome(verdict).await.is_ok_and(|verdict| verdict.is_truthy()),
+                Err(_) => false,
+            }
+        })
+    }
+
+    fn sleep(&self, milliseconds: u32) -> LocalFuture<'_, ()> {
+        Box::pin(async move {
+            // The promise of a timer is always kept.
+            let _ = outcome(task::sleep(milliseconds)).await;
+        })
+    }
+
+    fn log(&self, line: &str) {
+        console_log(line);
+    }
+
+    fn now_ms(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "Date.now() is a positive integer")]
+        let now = js_sys::Date::now() as u64;
+        now
+    }
+
+    fn timestamp(&self, ms: u64) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a time of this age has 41 bits")]
+        let ms = ms as f64;
+        js_sys::Date::new(&JsValue::from_f64(ms)).to_iso_string().into()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let mut pool = self.pool.borrow_mut();
+        if pool.len() < bytes.len() {
+            pool.resize(POOL_BYTES.max(bytes.len()), 0);
+            // Both hosts have crypto.getRandomValues; should it ever fail, no id may be made from what is left.
+            if getrandom::fill(&mut pool).is_err() {
+                wasm_bindgen::throw_str("no source of randomness");
+            }
+        }
+        let rest = pool.len() - bytes.len();
+        for (byte, random) in bytes.iter_mut().zip(pool.drain(rest..)) {
+            *byte = random;
+        }
+    }
+}
+
+/// WebCrypto's name for an algorithm, the same object for importing a key and for verifying.
+fn parameters(algorithm: Algorithm) -> JsValue {
+    let parameters = Object::new();
+    let members: &[(&str, &str)] = match algorithm {
+        Algorithm::Es256 => &[("name", "ECDSA"), ("namedCurve", "P-256"), ("hash", "SHA-256")],
+        Algorithm::Rs256 => &[("name", "RSASSA-PKCS1-v1_5"), ("hash", "SHA-256")],
+        Algorithm::EdDsa => &[("name", "Ed25519")],
+        Algorithm::Hs256 => &[("name", "HMAC"), ("hash", "SHA-256")],
+    };
+    for (name, value) in members {
+        // Setting a member of a plain object cannot fail.
+        let _ = Reflect::set(&parameters, &JsValue::from_str(name), &JsValue::from_str(value));
+    }
+    parameters.into()
+}

@@ -1,0 +1,85 @@
+//! Between the web's `Request` and `Response` and the plain ones.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method};
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{HeldValue, body};
+use crate::host::{Body, BodyError, READ_HEADERS, Request, Response};
+
+#[wasm_bindgen(module = "/src/host/web/glue.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = readHead)]
+    fn head_of(request: &web_sys::Request, names: &JsValue) -> String;
+
+    #[wasm_bindgen(js_name = makeResponse, catch)]
+    fn make_response(status: u16, headers: &str, body: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(js_namespace = Response, js_name = error)]
+    fn no_response() -> JsValue;
+}
+
+thread_local! {
+    /// [`READ_HEADERS`] as one JavaScript string, made once.
+    static NAMES: JsValue = JsValue::from_str(&READ_HEADERS.join(","));
+}
+
+/// Reads the head of a request: the headers a function may read.
+pub fn read_head(request: &web_sys::Request) -> Request {
+    let head = NAMES.with(|names| head_of(request, names));
+    let mut lines = head.split('\n');
+    let (method, url) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let mut read = Request::new(method, url);
+    for line in lines {
+        if let Some((name, value)) = line.split_once(':')
+            && let Some(known) = READ_HEADERS.iter().find(|known| **known == name)
+        {
+            read.add_header(known, value);
+        }
+    }
+    read
+}
+
+/// Reads a request's body, up to `limit` bytes.
+pub async fn read_body(request: &web_sys::Request, head: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
+    if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(Vec::new());
+    }
+    let length = head.header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length <= limit) {
+        let whole = body::read_whole(request).await?;
+        // What is longer than it says should not get here; should it, the limit still holds.
+        return if whole.len() <= limit { Ok(whole) } else { Err(BodyError::TooLarge) };
+    }
+    body::read_up_to(request.body(), limit).await
+}
+
+/// Makes the web's response.
+pub fn write_response(response: Response) -> JsValue {
+    let (head, body) = response.into_parts();
+    let body = match body {
+        Body::Empty => JsValue::NULL,
+        Body::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+        Body::Held(held) => held.as_any().downcast_ref().map_or(JsValue::NULL, |HeldValue(value, _)| value.clone()),
+    };
+    // Fails only for a body where there may be none, or a header that is none: nothing in this repository makes one.
+    make_response(head.status.as_u16(), &lines(&head.headers), &body).unwrap_or_else(|_| no_response())
+}
+
+/// Headers, a name and a value by turns, each a line.
+fn lines(headers: &HeaderMap) -> String {
+    let mut lines = String::with_capacity(512);
+    for (name, value) in headers {
+        if let Ok(value) = value.to_str() {
+            for part in [name.as_str(), value] {
+                if !lines.is_empty() {
+                    lines.push('\n');
+                }
+                lines.push_str(part);
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,306 @@
+//! One call of a database function: one request to PostgREST, repeated while that may help.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use super::Breaker;
+use super::error::{timeout, unavailable};
+use crate::answer::Problem;
+use crate::config::Config;
+use crate::host::{FetchError, Host, Inbound, Outbound, Request};
+use crate::members::Members;
+
+/// Longest wait before the first retry, in milliseconds; before each further one, twice as long.
+const FIRST_BACKOFF_MS: u64 = 50;
+/// The wait grows no further than after so many retries.
+const MOST_DOUBLINGS: u32 = 5;
+
+/// Responses of at most so many bytes are read completely before they are passed on, so that a truncated one can be
+/// retried; longer ones are streamed after that, so that memory does not grow with pages.
+const BUFFER_BYTES: u32 = 64 * 1024;
+
+/// The way to PostgREST; one per isolate.
+pub struct Upstream {
+    pub(crate) host: Rc<dyn Host>,
+    pub(crate) config: Rc<Config>,
+    pub(crate) breaker: Rc<Breaker>,
+}
+
+/// What a request's call has cost so far, for the log.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    /// How often it was retried.
+    pub(crate) retries: Cell<u32>,
+    /// How long it took, all tries together, in milliseconds.
+    pub(crate) db_ms: Cell<u64>,
+}
+
+/// A database function to call, on behalf of a request.
+pub(crate) struct Rpc<'a> {
+    /// Name.
+    pub(crate) function: &'a str,
+    /// A JSON object with one member for each of its parameters.
+    pub(crate) arguments: &'a str,
+    /// The caller's token. Nobody's: the role `anon`.
+    pub(crate) token: Option<&'a str>,
+    /// The request it is for.
+    pub(crate) request: &'a Request,
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+    /// How long all its tries together may take, in milliseconds.
+    pub(crate) timeout_ms: u64,
+    /// Where what it costs is counted.
+    pub(crate) spent: &'a Spent,
+}
+
+impl Upstream {
+    /// Calls a database function, and again while that may help: nothing else of a request leaves the function.
+    ///
+    /// What leaves is listed here and nowhere else: the caller's token byte for byte, the publishable key, the request
+    /// id and the trace headers. No other key exists in this program.
+    ///
+    /// Every call is safe to repeat (ids are made before the first try), so one that failed for a transient reason is
+    /// retried after a while, at most `SUPABASE_MAX_RETRIES` times and never past `SUPABASE_TIMEOUT`, which is for all
+    /// of it. Returns the last response, unless there was none.
+    pub(crate) async fn call(&self, rpc: Rpc<'_>) -> Result<Inbound, Problem> {
+        let started_ms = self.host.now_ms();
+        let outcome = self.call_until(started_ms + rpc.timeout_ms, &rpc).await;
+        rpc.spent.db_ms.set(self.host.now_ms().saturating_sub(started_ms));
+        outcome
+    }
+
+    async fn call_until(&self, deadline_ms: u64, rpc: &Rpc<'_>) -> Result<Inbound, Problem> {
+        let Self { host, config, breaker } = self;
+        let authorization = rpc.token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![
+            ("apikey", config.publishable_key.as_str()),
+            ("content-type", "application/json"),
+            ("x-request-id", rpc.request_id),
+        ];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        for name in ["traceparent", "tracestate"] {
+            headers.extend(rpc.request.header(name).map(|value| (name, value)));
+        }
+        let url = format!("{}/rest/v1/rpc/{}", config.supabase_url, rpc.function);
+        let retries = &rpc.spent.retries;
+        loop {
+            let now = host.now_ms();
+            breaker.admit(now).map_err(|wait| unavailable().retry_after(wait.div_ceil(1000)))?;
+            let left = u32::try_from(deadline_ms.saturating_sub(now)).unwrap_or(0).max(1);
+            let request = Outbound {
+                method: "POST",
+                url: &url,
+                headers: &headers,
+                body: Some(rpc.arguments),
+                timeout_ms: left,
+                buffer: BUFFER_BYTES,
+            };
+            let (failure, after) = match host.fetch(request).await {
+                Ok(response) => match transient(response) {
+                    Ok(lasting) => {
+                        breaker.succeeded();
+                        return Ok(lasting);
+                    }
+                    Err((StatusCode::GATEWAY_TIMEOUT, after)) => (timeout(), after),
+                    Err((_, after)) => (unavailable(), after),
+                },
+                // The health probe is given less time than a request: that it ran out says nothing about requests.
+                Err(FetchError::Timeout) if rpc.timeout_ms < config.timeout_ms => return Err(timeout()),
+                Err(FetchError::Timeout) => (timeout(), None),
+                Err(FetchError::Unreachable) => (unavailable(), None),
+            };
+            let now = host.now_ms();
+            breaker.failed(now);
+            // PostgREST says `Retry-After: 0` while it reconnects; that is no reason to hurry.
+            let pause = after.unwrap_or(0).saturating_mul(1000).max(backoff(&**host, retries.get()));
+            if retries.get() >= config.max_retries || now.saturating_add(pause) >= deadline_ms {
+                return Err(match after {
+                    Some(seconds) => failure.retry_after(seconds.max(1)),
+                    None => failure,
+                });
+            }
+            host.sleep(u32::try_from(pause).unwrap_or(u32::MAX)).await;
+            retries.set(retries.get() + 1);
+        }
+    }
+}
+
+/// Sorts out a response that says nothing about the request: the gateway, PostgREST or PostgreSQL failed. Of one, its
+/// status and its `Retry-After` in seconds.
+fn transient(response: Inbound) -> Result<Inbound, (StatusCode, Option<u64>)> {
+    let Inbound { status, headers, body } = response;
+    let (is_transient, body) = match status.as_u16() {
+        502 | 503 | 504 | 520 => (true, body),
+        // PostgreSQL went away during the request: connection exceptions, and shutdowns of all kinds. Where the
+        // connection was torn, PostgREST (12.0.2, killed databases) answers 400 with an empty code.
+        400 | 500 => {
+            let bytes = body.into_bytes();
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            let sqlstate = Members::parse(text).ok().and_then(|error| error.string("code"));
+            let is_connection =
+                sqlstate.is_some_and(|code| code.is_empty() || code.starts_with("08") || code.starts_with("57P0"));
+            (is_connection, bytes.into())
+        }
+        _ => (false, body),
+    };
+    if !is_transient {
+        return Ok(Inbound { status, headers, body });
+    }
+    let after = headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+    Err((status, after))
+}
+
+/// How long to wait before the next try, in milliseconds: anything up to twice what it was before ("full jitter", so
+/// that callers who failed together do not come back together).
+fn backoff(host: &dyn Host, retries: u32) -> u64 {
+    let mut random = [0; 2];
+    host.random(&mut random);
+    let most = FIRST_BACKOFF_MS << retries.min(MOST_DOUBLINGS);
+    u64::from(u16::from_le_bytes(random)) * most / u64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::{Rpc, Spent, Upstream};
+    use crate::config::{Config, Variables};
+    use crate::host::fake::{FakeHost, inbound, run};
+    use crate::host::{FetchError, Request};
+    use crate::upstream::Breaker;
+
+    /// Status, `Retry-After` and body of an answer, or why there is none.
+    type Coming = Result<(u16, Option<u64>, &'static str), FetchError>;
+
+    /// Calls with these answers to come, and three retries; what came of it, and the host.
+    fn called(answers: &[Coming], breaker: &Rc<Breaker>) -> (String, Rc<FakeHost>) {
+        called_within(10_000, answers, breaker)
+    }
+
+    /// The same within so many milliseconds.
+    fn called_within(timeout_ms: u64, answers: &[Coming], breaker: &Rc<Breaker>) -> (String, Rc<FakeHost>) {
+        let host = Rc::new(FakeHost::default());
+        for answer in answers {
+            let response = answer.map(|(status, after, body)| match after {
+                Some(after) => inbound(status, &[("retry-after", &after.to_string())], body),
+                None => inbound(status, &[], body),
+            });
+            host.responses.borrow_mut().push_back(response);
+        }
+        let lookup = |name: &str| match name {
+            "SUPABASE_URL" => Some("https://abc.supabase.co".to_owned()),
+            "SUPABASE_PUBLISHABLE_KEY" => Some("sb_publishable_x".to_owned()),
+            _ => None,
+        };
+        let config = Rc::new(Config::read(&mut Variables::new(&lookup)));
+        let upstream = Upstream { host: Rc::<FakeHost>::clone(&host), config, breaker: Rc::clone(breaker) };
+        let (request, spent) = (Request::new("POST", "/"), Spent::default());
+        let rpc = Rpc {
+            function: "f",
+            arguments: "{}",
+            token: None,
+            request: &request,
+            request_id: "r-1",
+            timeout_ms,
+            spent: &spent,
+        };
+        let outcome = match run(upstream.call(rpc)).unwrap() {
+            Ok(answer) => answer.status.as_u16().to_string(),
+            Err(problem) => {
+                let after = problem.members.iter().find(|(name, _)| *name == "retry_after");
+                format!("{} {}", problem.code.name, after.map_or("", |(_, value)| value.get()))
+            }
+        };
+        (outcome.trim().to_owned(), host)
+    }
+
+    #[test]
+    fn transient_failures_are_retried_and_nothing_else_is() {
+        let transient = [
+            Err(FetchError::Unreachable),
+            Ok((502, None, "")),
+            Ok((503, None, r#"{"code":"PGRST001"}"#)),
+            Ok((504, None, "")),
+            Ok((520, None, "")),
+            Ok((500, None, r#"{"code":"57P01"}"#)),
+            Ok((500, None, r#"{"code":"08006"}"#)),
+            Ok((400, None, r#"{"code":"","message":""}"#)),
+        ];
+        for first in transient {
+            let (outcome, host) = called(&[first, Ok((200, None, ""))], &Rc::default());
+            assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("200", 2), "{first:?}");
+        }
+        let lasting = [
+            (500, r#"{"code":"57014"}"#),
+            (500, r#"{"code":"XX000"}"#),
+            (400, "{}"),
+            (401, "{}"),
+            (404, "{}"),
+            (409, "{}"),
+            (429, "{}"),
+            (302, ""),
+        ];
+        for (status, body) in lasting {
+            let (outcome, host) = called(&[Ok((status, None, body)), Ok((200, None, ""))], &Rc::default());
+            assert_eq!((outcome, host.sent.borrow().len()), (status.to_string(), 1), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_probe_that_runs_out_of_its_shorter_time_opens_no_breaker() {
+        let breaker = Rc::<Breaker>::default();
+        for _ in 0..9 {
+            let (outcome, host) = called_within(2000, &[Err(FetchError::Timeout)], &breaker);
+            assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_timeout", 1));
+        }
+        assert_eq!(breaker.state(0), "closed");
+        let refused = [Err(FetchError::Unreachable); 9];
+        called_within(2000, &refused, &breaker);
+        called_within(2000, &refused, &breaker);
+        assert_ne!(breaker.state(0), "closed", "a database that is not there at all is not there for requests either");
+    }
+
+    #[test]
+    fn retries_are_three_and_wait_longer_each_time() {
+        let (outcome, host) = called(&[Ok((503, None, "")); 9], &Rc::default());
+        assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_unavailable", 4));
+        let slept = host.slept.borrow();
+        assert_eq!(slept.len(), 3);
+        assert!(slept.iter().zip([50, 100, 200]).all(|(slept, most)| *slept <= most), "{slept:?}");
+        assert_eq!(called(&[Ok((504, None, "")); 9], &Rc::default()).0, "upstream_timeout");
+    }
+
+    #[test]
+    fn retry_after_is_respected_and_passed_on_when_it_is_past_the_deadline() {
+        let (outcome, host) = called(&[Ok((503, Some(2), "")), Ok((200, None, ""))], &Rc::default());
+        assert_eq!((outcome.as_str(), host.slept.borrow().as_slice()), ("200", &[2000][..]));
+        assert_eq!(called(&[Ok((503, Some(0), "")); 9], &Rc::default()).0, "upstream_unavailable 1");
+        let (outcome, host) = called(&[Ok((503, Some(10), "")), Ok((200, None, ""))], &Rc::default());
+        assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_unavailable 10", 1));
+    }
+
+    #[test]
+    fn every_try_has_only_the_time_that_is_left() {
+        let (_, host) =
+            called(&[Ok((503, Some(4), "")), Ok((503, Some(4), "")), Ok((200, None, ""))], &Rc::default());
+        let left: Vec<_> = host.sent.borrow().iter().map(|sent| sent.timeout_ms).collect();
+        assert_eq!(left, [10_000, 6000, 2000]);
+    }
+
+    #[test]
+    fn an_open_breaker_answers_at_once() {
+        let breaker = Rc::<Breaker>::default();
+        assert_eq!(called(&[], &breaker).0, "upstream_unavailable");
+        let (outcome, host) = called(&[], &breaker);
+        assert_eq!(
+            (outcome.as_str(), host.sent.borrow().len()),
+            ("upstream_unavailable 5", 1),
+            "it opens at the fifth"
+        );
+        let (outcome, host) = called(&[Ok((200, None, ""))], &breaker);
+        assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_unavailable 5", 0));
+    }
+}
