@@ -2,18 +2,32 @@
 
 use std::collections::BTreeSet;
 
-use analytics::Analytics;
-use chat_message::ChatMessage;
 use conformance::stack::repository;
-use fsm_transition::FsmTransition;
-use shared::code::Code;
-use shared::function::Function;
+use shared::answer::{Code, code};
 
 /// Every code a function can answer with.
 fn codes() -> Vec<&'static Code> {
-    let raised =
-        Analytics::RAISED.iter().chain(ChatMessage::RAISED).chain(FsmTransition::RAISED).map(|raised| raised.code);
-    shared::code::ALL.iter().copied().chain(raised).chain([&fsm_transition::VERSION_CONFLICT_IF_MATCH]).collect()
+    let (analytics, chat_message, fsm_transition) =
+        (analytics::function(), chat_message::function(), fsm_transition::function());
+    let raised = analytics.raises().chain(chat_message.raises()).chain(fsm_transition.raises());
+    let raised = raised.map(|raised| raised.code);
+    code::ALL.iter().copied().chain(raised).chain([&fsm_transition::VERSION_CONFLICT_IF_MATCH]).collect()
+}
+
+/// The sources of the crates in the wasm, without their tests.
+fn sources() -> Vec<String> {
+    let mut open: Vec<_> =
+        ["shared/src", "functions"].into_iter().map(|folder| repository().join(folder)).collect();
+    let mut sources = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.components().any(|part| part.as_os_str() == "tests") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            sources.push(source.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned());
+        }
+    }
+    sources
 }
 
 #[test]
@@ -36,18 +50,15 @@ fn errors_md_lists_exactly_the_field_codes_there_are() {
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
         .map(|(name, _)| name.to_owned())
         .collect();
-    // A Rule is the only way a field code comes to be.
+    // A Fault is the only way a field code comes to be.
     let mut known = BTreeSet::new();
-    for folder in
-        ["shared/src", "functions/analytics/src", "functions/chat-message/src", "functions/fsm-transition/src"]
-    {
-        for file in std::fs::read_dir(repository().join(folder)).unwrap().flatten() {
-            let source = std::fs::read_to_string(file.path()).unwrap_or_default();
-            let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
-            let rules = source.split("Rule { code: \"").skip(1);
-            known.extend(rules.map(|rule| rule.split('"').next().unwrap().to_owned()));
+    for source in sources() {
+        for call in ["Fault::new(", "Fault::bounded("] {
+            let codes = source.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            known.extend(codes.map(|code| code.split('"').next().unwrap().to_owned()));
         }
     }
+    known.insert("not_allowed".to_owned()); // a constant
     assert_eq!(listed, known);
 }
 
@@ -63,7 +74,8 @@ fn configuration_md_lists_exactly_the_variables_that_are_read() {
     for source in ["shared/src/config.rs", "functions/chat-message/src/lib.rs"] {
         let source = std::fs::read_to_string(repository().join(source)).unwrap();
         let source = source.split("#[cfg(test)]").next().unwrap().to_owned();
-        for call in [".text(\"", ".number(\"", ".get(\""] {
+        for call in [".read(\"", ".get(\""] {
+            let source: String = source.split_whitespace().collect();
             known.extend(source.split(call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
         }
     }

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use analytics::LOG_LEVELS;
-use chat_message::{MESSAGE_MAX_CHARS, ROLES, SUMMARY_TYPES};
+use analytics::LogLevel;
+use chat_message::{MESSAGE_MAX_CHARS, Role, SummaryType};
 use conformance::stack::Stack;
+use shared::request::Word;
 use tokio_postgres::Client;
 
 /// Every list of words a check holds a column to, by the constraint's name.
 fn known() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
-        ("chat_history_role", ROLES.to_vec()),
-        ("session_summaries_type", SUMMARY_TYPES.to_vec()),
-        ("system_logs_log_level", LOG_LEVELS.to_vec()),
+        ("chat_history_role", words_of::<Role>()),
+        ("session_summaries_type", words_of::<SummaryType>()),
+        ("system_logs_log_level", words_of::<LogLevel>()),
     ])
+}
+
+fn words_of<W: Word>() -> Vec<&'static str> {
+    W::ALL.iter().map(|(word, _)| *word).collect()
 }
 
 async fn definition(database: &Client, name: &str) -> String {

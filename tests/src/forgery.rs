@@ -1,7 +1,8 @@
 //! Tokens no honest issuer gives out, one step away from one it does.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
-use shared::base64url::encode;
 use xtask::jwt::{StackKey, now};
 
 use crate::person::Person;
@@ -57,8 +58,8 @@ impl Forge {
 
     /// A token of any bytes, signed.
     pub fn sign_bytes(&self, header: &[u8], payload: &[u8]) -> String {
-        let signed = format!("{}.{}", encode(header), encode(payload));
-        let signature = encode(&self.key.signature(&signed));
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = URL_SAFE_NO_PAD.encode(&self.key.signature(&signed));
         format!("{signed}.{signature}")
     }
 
@@ -76,7 +77,7 @@ impl Forge {
     pub fn with_signature(&self, signature: &[u8]) -> String {
         let good = self.good();
         let (signed, _) = good.rsplit_once('.').unwrap();
-        format!("{signed}.{}", encode(signature))
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 }
 
