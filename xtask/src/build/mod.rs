@@ -1,4 +1,4 @@
-//! `cargo xtask build`: each function as release wasm with its glue, for each host, weighed.
+//! `cargo xtask build`: each function as release wasm with its glue, for each host, and a table of their sizes.
 //!
 //! cargo compiles, wasm-bindgen (as a library, in the version Cargo.lock pins) writes the glue, what nobody uses is left
 //! out, binaryen's wasm-opt shrinks the rest. What has not changed is not done again.
@@ -52,8 +52,7 @@ pub async fn run(checkout: &Checkout, options: &BuildOptions) -> Result<ExitCode
     installed?;
     let weights = finish(checkout, weights?, progress).await?;
     print!("{}", size::table(&weights));
-    let over = weights.iter().any(Weight::over_budget);
-    Ok(if over { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Glue and optimisation of what cargo compiled; all modules at once, as wasm-opt in Node is slow and single-threaded.
