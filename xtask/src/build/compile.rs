@@ -39,6 +39,9 @@ pub async fn compile(
     let said = Tool::new(cargo(), checkout.root())
         .args(["build", "--quiet", "--release", "--target", WASM, "--no-default-features", "--features", host.name()])
         .args(names.iter().flat_map(|name| ["-p", name]))
+        // With these set, cargo would not read the flags in .cargo/config.toml, which the functions need.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .run()
         .await?;
     if !said.status.success() {
