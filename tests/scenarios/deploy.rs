@@ -12,6 +12,7 @@ use conformance::supabase_api::deploy;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
+use xtask::build::output::Output;
 use xtask::checkout::Checkout;
 use xtask::host::Host;
 use xtask::progress::Progress;
@@ -35,13 +36,15 @@ async fn a_deploy_uploads_entry_glue_and_wasm_of_each_function_and_nothing_else(
     let scratch = Scratch::new("deploy").await;
     for function in checkout.functions().unwrap() {
         let upload = deploy(scratch.folder(), &function.name, &[]).await;
-        let (folder, stem) = (format!("supabase/functions/{}", function.name), function.stem());
+        let folder = format!("supabase/functions/{}", function.name);
         // The types beside them stay on the disk, as would a lock file, an .env or a note.
-        let expected: BTreeSet<_> =
-            ["index.ts", &format!("{stem}.js"), &format!("{stem}_bg.js"), &format!("{stem}_bg.wasm")]
-                .iter()
-                .map(|file| format!("{folder}/{file}"))
-                .collect();
+        let loaded = Output::of(&checkout, Host::Supabase, &function).loaded_files().unwrap();
+        let mut expected: BTreeSet<_> = loaded
+            .iter()
+            .map(|file| file.strip_prefix(checkout.root()).unwrap().to_str().unwrap().to_owned())
+            .collect();
+        assert!(expected.iter().any(|file| file.contains("/snippets/")), "the driver is a file of its own");
+        expected.insert(format!("{folder}/index.ts"));
         assert_eq!(upload.files.keys().cloned().collect::<BTreeSet<_>>(), expected);
         for (path, bytes) in &upload.files {
             assert!(fs::read(checkout.path(path)).unwrap() == *bytes, "{path} is not the file that was built");

@@ -1,5 +1,7 @@
 //! A function that breaks while it answers: memory that really runs out, in the module that is shipped.
 
+use std::fs;
+
 use conformance::assertions::assert_problem;
 use conformance::client::{Answer, call};
 use conformance::isolated::Isolated;
@@ -11,6 +13,8 @@ use futures_util::future::join_all;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
+use xtask::build::output::Output;
+use xtask::checkout::Checkout;
 use xtask::host::Host;
 
 /// Pages for a few small requests at once, and not for one of 512 KiB.
@@ -25,9 +29,8 @@ struct Starved {
 impl Starved {
     async fn start() -> Self {
         let stack = Stack::running();
-        let host = if stack.host == "workers" { Host::Workers } else { Host::Supabase };
         let scratch = Scratch::new("starved").await;
-        let checkout = starved(&scratch.folder().join("checkout"), "analytics", host, PAGES);
+        let checkout = starved(&scratch.folder().join("checkout"), "analytics", host(&stack), PAGES);
         let function = Isolated::start_of(&checkout, &stack, "analytics", &[]).await;
         Self { function, person: Person::new(&stack).await, _scratch: scratch }
     }
@@ -45,6 +48,10 @@ impl Starved {
     async fn send_small(&self, id: Uuid) -> Answer {
         self.send(event(id, 10).to_string().into(), "small").await
     }
+}
+
+fn host(stack: &Stack) -> Host {
+    if stack.host == "workers" { Host::Workers } else { Host::Supabase }
 }
 
 fn event(id: Uuid, length: usize) -> Value {
@@ -82,4 +89,17 @@ async fn requests_under_way_while_another_traps_are_answered() {
     let stored = "select count(*) from public.analytics where id = any($1)";
     let row = starved.person.stack.database().await.query_one(stored, &[&ids]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 6);
+}
+
+/// After a trap `driver.js` puts the stack back with this export. Without it, it goes on, and each trap costs stack.
+#[test]
+fn every_module_exports_its_stack_pointer() {
+    let checkout = Checkout::this();
+    // The length of the name, the name, and the number that says that it is a global's.
+    let export = b"\x0f__stack_pointer\x03";
+    for function in checkout.functions().unwrap() {
+        let output = Output::of(&checkout, host(&Stack::running()), &function);
+        let module = fs::read(output.folder().join(output.wasm_name())).unwrap();
+        assert!(module.windows(export.len()).any(|bytes| bytes == export), "{} does not", function.name);
+    }
 }

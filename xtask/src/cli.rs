@@ -39,7 +39,7 @@ cargo xtask fuzz [TARGET]... [--seconds N] [--executions N] [--seed N]
     token, chat-message, fsm-transition, analytics, upstream, cursors, json, encodings, date-time
 
 cargo xtask build [workers|supabase] [FUNCTION...]
-    Release wasm and glue, with sizes against their budgets.
+    Release wasm and glue, and a table of their sizes.
 
 cargo xtask bench [--host workers|supabase] [--rounds N] [--check]
     What Selvedge spares and what it costs, against doing without, on stacks of its own: some three minutes, on a machine

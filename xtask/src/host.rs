@@ -24,14 +24,6 @@ impl Host {
             Self::Supabase => "supabase",
         }
     }
-
-    /// The most that wasm and glue may weigh after `gzip -9`, in bytes: the contract's KB, read strictly.
-    pub fn budget(self) -> u64 {
-        match self {
-            Self::Workers => 55 * 1000,
-            Self::Supabase => 45 * 1000,
-        }
-    }
 }
 
 impl fmt::Display for Host {

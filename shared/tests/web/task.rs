@@ -48,3 +48,25 @@ async fn a_future_that_traps_is_answered_for_and_the_others_go_on() {
     assert_eq!(JsFuture::from(other).await.unwrap(), JsValue::from("other"));
     assert_eq!(driven(async { 7 }).await, 7, "and new ones begin");
 }
+
+/// Traps with 32 KiB of the stack in use.
+#[inline(never)]
+fn trap_in_a_large_frame() -> JsValue {
+    let frame = [0_u8; 32 * 1024];
+    std::hint::black_box(&frame);
+    core::arch::wasm32::unreachable()
+}
+
+#[wasm_bindgen_test]
+async fn the_stack_that_a_trap_leaves_behind_is_given_back() {
+    // Together twice the stack's 1 MiB.
+    for _ in 0..64 {
+        // The caller of a first poll is wasm, and puts the stack back itself. So this waits once.
+        let future = async {
+            WebHost.sleep(0).await;
+            trap_in_a_large_frame()
+        };
+        let trapped = web::run(future, || JsValue::from("rescued"));
+        assert_eq!(JsFuture::from(trapped).await.unwrap(), JsValue::from("rescued"));
+    }
+}

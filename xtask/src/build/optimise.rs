@@ -1,4 +1,4 @@
-//! wasm-opt's part: the same module, smaller.
+//! wasm-opt's part: the same module, faster.
 
 use std::{fs, path::Path};
 
@@ -9,29 +9,20 @@ use crate::{
 };
 
 /// What wasm-opt does besides allowing features.
-pub const PASSES: [&str; 6] = [
-    // The first KiB is the very end of Rust's stack, which nothing points into.
-    "--low-memory-unused",
-    "-Oz",
-    // Inlining what is called once makes less wasm, and more once it is compressed.
-    "--one-caller-inline-max-function-size=60",
-    "--strip-debug",
-    "--strip-producers",
-    "--strip-target-features",
-];
+pub const PASSES: [&str; 4] = ["-O3", "--strip-debug", "--strip-producers", "--strip-target-features"];
 
-/// Shrinks the module in a folder of glue, in place.
-pub async fn shrink(toolbox: &Toolbox, module: &Compiled, folder: &Path, output: &Output) -> Result<()> {
-    let large = folder.join(output.wasm_name());
-    let small = folder.join("optimised.wasm");
+/// Optimises the module in a folder of glue, in place.
+pub async fn optimise(toolbox: &Toolbox, module: &Compiled, folder: &Path, output: &Output) -> Result<()> {
+    let wasm = folder.join(output.wasm_name());
+    let optimised = folder.join("optimised.wasm");
     toolbox
         .wasm_opt()?
-        .arg(&large)
+        .arg(&wasm)
         .args(PASSES)
         .args(features::wasm_opt_flags(&module.wasm)?)
         .arg("-o")
-        .arg(&small)
-        .succeed(&format!("Making {} small", module.function.name))
+        .arg(&optimised)
+        .succeed(&format!("Optimising {}", module.function.name))
         .await?;
-    fs::rename(&small, &large).context(|| format!("{} cannot be replaced", large.display()))
+    fs::rename(&optimised, &wasm).context(|| format!("{} cannot be replaced", wasm.display()))
 }

@@ -11,6 +11,9 @@ use crate::{
     host::Host,
 };
 
+/// Where wasm-bindgen puts JavaScript that crates bring along.
+pub const SNIPPETS: &str = "snippets";
+
 /// The folder one function for one host is built into.
 ///
 /// For Workers that is `build/workers/<function>/`, all of it made; for Supabase `supabase/functions/<function>/`,
@@ -75,6 +78,8 @@ impl Output {
 
     /// Moves the parts from scratch into place.
     pub fn publish(&self, scratch: &Path) -> Result<()> {
+        // The names of snippets' folders change with the crates they come from: the old ones would stay.
+        let _ = fs::remove_dir_all(self.folder.join(SNIPPETS));
         for file in files_below(scratch)? {
             let to = self.folder.join(file.strip_prefix(scratch).unwrap_or(&file));
             let folder = to.parent().unwrap_or(&self.folder);
@@ -86,7 +91,8 @@ impl Output {
     }
 }
 
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Every file in a folder and the folders in it.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

@@ -4,7 +4,7 @@ use std::fs;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{compile::Compiled, glue, optimise, output::Output, slim};
+use super::{compile::Compiled, glue, optimise, output::Output};
 use crate::{
     checkout::Checkout,
     error::{Context as _, Result},
@@ -23,12 +23,10 @@ impl Stamp {
         let npm = fs::read(checkout.path("package-lock.json")).context(|| "package-lock.json".into())?;
         let mut digest = Sha256::new();
         let bindgen = checkout.locked_version("wasm-bindgen-cli-support")?;
-        let parts = [module.wasm.as_slice(), &npm, bindgen.as_bytes(), glue::workers_shim(&module.function).as_bytes()]
-            .map(Sha256::digest);
+        let shim = glue::workers_shim(&module.function, &[]);
+        let parts = [module.wasm.as_slice(), &npm, bindgen.as_bytes(), shim.as_bytes()].map(Sha256::digest);
         parts.iter().for_each(|part| digest.update(part));
         digest.update(optimise::PASSES.join(" "));
-        digest.update(slim::MINIFY);
-        digest.update([include_str!("slim.rs"), include_str!("traps.rs")].concat());
         Ok(Self { inputs: hex(&digest.finalize()) })
     }
 

@@ -34,6 +34,8 @@ async fn wasm_pack(tools: &CargoTools, folder: &Path) -> Result<Outcome> {
     let said = Tool::new(tools.bin().join("wasm-pack"), folder)
         .args(["test", "--node", "--mode", "no-install"])
         .env("PATH", path_with(tools.bin()))
+        // As in `build::compile`: with it, cargo would not read the flags in .cargo/config.toml.
+        .env_remove("RUSTFLAGS")
         .run()
         .await?;
     Ok(Outcome::of_tests(&said))

@@ -80,6 +80,13 @@ impl Tool {
         self
     }
 
+    /// Leaves out an environment variable that this process has.
+    #[must_use]
+    pub fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Runs it, as another user where one is given.
     #[must_use]
     pub fn user(mut self, user: Option<(u32, u32)>) -> Self {
