@@ -1,6 +1,6 @@
 //! cargo's part: function crates to wasm.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use crate::{
     checkout::{Checkout, Function},
@@ -24,6 +24,14 @@ pub struct Compiled {
     pub wasm: Vec<u8>,
 }
 
+/// Where cargo keeps the sources of crates. Panics name their source files, so without a prefix map this path, usually in
+/// somebody's home, would be in every module.
+fn crates_folder() -> PathBuf {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    home.join("registry/src/")
+}
+
 /// Compiles functions for one host, all in one cargo run.
 ///
 /// Both hosts share one target folder: cargo keeps their artefacts apart by features, so changing hosts rebuilds
@@ -39,6 +47,8 @@ pub async fn compile(
     let said = Tool::new(cargo(), checkout.root())
         .args(["build", "--quiet", "--release", "--target", WASM, "--no-default-features", "--features", host.name()])
         .args(names.iter().flat_map(|name| ["-p", name]))
+        .arg("--config")
+        .arg(format!("target.{WASM}.rustflags = [{:?}]", format!("--remap-path-prefix={}=", crates_folder().display())))
         // With these set, cargo would not read the flags in .cargo/config.toml, which the functions need.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
