@@ -24,8 +24,8 @@ pub struct Compiled {
     pub wasm: Vec<u8>,
 }
 
-/// Where cargo keeps the sources of crates. They are named without it in the module, in the places where code may panic:
-/// what is built does not depend on the machine, and does not tell of it.
+/// Where cargo keeps the sources of crates. Panics name their source files, so without a prefix map this path, usually in
+/// somebody's home, would be in every module.
 fn crates_folder() -> PathBuf {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();

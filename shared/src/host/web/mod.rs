@@ -91,6 +91,8 @@ pub struct WebHost {
 impl WebHost {
     /// The host this module runs on.
     pub fn new() -> Self {
+        // `worker` has a hook that logs what a panic says, and that may quote what a caller wrote.
+        std::panic::set_hook(Box::new(|_| ()));
         Self::default()
     }
 
