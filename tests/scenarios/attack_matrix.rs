@@ -107,6 +107,13 @@ const REVIEWED: &[May] = &[
     },
     May {
         role: "authenticated",
+        verb: "EXECUTE",
+        on: "page_cursor(text)",
+        columns: &[],
+        reason: "the lists and save_message call it as their caller; it encodes the text it is given",
+    },
+    May {
+        role: "authenticated",
         verb: "SELECT",
         on: "fsm_machines",
         columns: &[],

@@ -3,6 +3,7 @@
 use conformance::assertions::{assert_problem, faults};
 use conformance::catalogue::Catalogue;
 use conformance::client::{Answer, call};
+use conformance::cursor;
 use conformance::isolated::Isolated;
 use conformance::person::{Person, message};
 use conformance::seed::a_row_in_every_table;
@@ -41,7 +42,7 @@ async fn defect_01_recreating_a_session_never_resets_its_state() {
     assert_eq!((&before["fsm_state"], &before["version"]), (&json!("support_people"), &json!(1)));
     // Every way there is to make a session.
     person.say(session_id, "hello").await;
-    assert_eq!(person.rpc("save_message", &message(session_id, "hello")).await.status, 200);
+    assert_eq!(person.rpc("save_message", &message(session_id, "hello")).await.status, 201);
     let row = json!({ "session_id": session_id });
     for (prefer, status) in
         [("return=minimal", 409), ("resolution=ignore-duplicates", 200), ("resolution=merge-duplicates", 403)]
@@ -83,7 +84,7 @@ async fn defect_03_risk_and_event_and_the_count_of_attempts_are_atomic() {
     }
     // If it can be, all of it is.
     said["risk"] = json!({ "label": "distress" });
-    assert_eq!(person.rpc("save_message", &said).await.status, 200);
+    assert_eq!(person.rpc("save_message", &said).await.status, 201);
     for table in ["sessions", "chat_history", "intent_classifications", "risk_detections", "analytics"] {
         assert_eq!(count(&person, table, session_id).await, 1, "{table}");
     }
@@ -220,7 +221,7 @@ async fn defect_08_every_word_the_original_wrote_is_taken() {
         said["intent"] = json!({ "label": label, "method": method });
         said["risk"] = json!({ "label": label, "method": method });
         let answer = person.rpc("save_message", &said).await;
-        assert_eq!(answer.status, 200, "{label} {method}: {}", answer.text());
+        assert_eq!(answer.status, 201, "{label} {method}: {}", answer.text());
         saved += 1;
     }
     assert_eq!(saved, 130);
@@ -268,10 +269,10 @@ async fn defect_10_what_happened_once_is_counted_once() {
     }
     let mut said = message(session_id, "hello");
     said["risk"] = json!({ "label": "distress" });
-    assert_eq!(person.rpc("save_message", &said).await.status, 200);
+    assert_eq!(person.rpc("save_message", &said).await.status, 201);
     // By another way in, past the function.
     let other = message(session_id, "hello again");
-    assert_eq!(person.rpc("save_message", &other).await.status, 200);
+    assert_eq!(person.rpc("save_message", &other).await.status, 201);
     let found = json!({ "session_id": session_id, "message_id": other["id"], "label": "distress" });
     assert_eq!(person.rest("POST", "risk_detections").json(&found).send().await.status, 201);
     let mut expected = vec!["risk_triggered"; 2];
@@ -315,15 +316,15 @@ async fn defect_12_a_write_sent_again_is_applied_once() {
     said["risk"] = json!({ "label": "distress" });
     let answers = join_all((0..10).map(|_| person.rpc("save_message", &said))).await;
     let replayed = answers.iter().filter(|answer| answer.status == 200 && answer.json()["replayed"] == true).count();
-    assert_eq!(replayed, 9);
+    assert_eq!((replayed, answers.iter().filter(|answer| answer.status == 201).count()), (9, 1));
     let moved = json!({ "id": Uuid::new_v4(), "session_id": session_id, "event": "next_step" });
     for answer in join_all((0..10).map(|_| move_on(&person, &moved))).await {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let summary = json!({ "session_id": session_id, "summary_type": "complete", "summary_data": {} });
-    for answer in join_all((0..10).map(|_| person.rpc("put_session_summary", &summary))).await {
-        assert_eq!(answer.status, 200, "{}", answer.text());
-    }
+    let answers = join_all((0..10).map(|_| person.rpc("put_session_summary", &summary))).await;
+    let with = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((with(201), with(200)), (1, 9));
     for table in
         ["chat_history", "intent_classifications", "risk_detections", "session_transitions", "session_summaries"]
     {
@@ -381,13 +382,8 @@ async fn defect_14_no_read_is_cut_at_the_servers_maximum() {
         loop {
             let page = person.rpc(function, &asked).await.json();
             seen += page[member].as_array().unwrap().len();
-            match &page["next"] {
-                Value::Null => break,
-                next @ Value::Object(_) => {
-                    asked["before_time"] = next["time"].clone();
-                    asked["before_id"] = next["id"].clone();
-                }
-                seq => asked["before"] = seq.clone(),
+            if !cursor::follow(&page, &mut asked) {
+                break;
             }
         }
         assert_eq!(seen, 1050, "{function}");

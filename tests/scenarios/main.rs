@@ -25,6 +25,7 @@ mod http;
 mod key_sets;
 mod machines;
 mod operations;
+mod pass_through;
 mod query_plans;
 mod rate_limit;
 mod record_events;

@@ -78,7 +78,15 @@ fn hot() -> Vec<Hot> {
             history,
             SESSIONS + 50,
         ),
+        hot("the first page of messages", format!("select public.get_history({LARGE}, 50)"), history, SESSIONS + 200),
         hot("a person's sessions", format!("select public.list_sessions(50, {})", cursor(30_000)), sessions, 100),
+        hot("the first page of sessions", "select public.list_sessions(50)".to_owned(), sessions, 100),
+        hot(
+            "the first page of a session's risks",
+            format!("select public.list_risk_detections({SMALL}, 50)"),
+            risks,
+            SESSIONS + 200,
+        ),
         hot(
             "a session's risks",
             format!("select public.list_risk_detections({SMALL}, 50, {})", cursor(30)),

@@ -47,7 +47,7 @@ async fn of_fifty_callers_at_once_over_several_sessions_thirty_get_through() {
     let sessions: Vec<Uuid> = (0..5).map(|_| Uuid::new_v4()).collect();
     let all: Vec<Value> = (0..50).map(|n| message(sessions[n % 5], &format!("message {n}"))).collect();
     let answers = join_all(all.iter().map(|one| person.rpc("save_message", one))).await;
-    let (through, over): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    let (through, over): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!((through.len(), over.len()), (30, 20));
     for answer in over {
         refused(answer);
@@ -114,7 +114,7 @@ async fn who_waits_as_long_as_told_gets_through() {
     let seconds = refused(&person.rpc("save_message", &said).await);
     assert!(seconds <= 4, "{seconds}");
     tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
-    assert_eq!(person.rpc("save_message", &said).await.status, 200);
+    assert_eq!(person.rpc("save_message", &said).await.status, 201);
     // The thirty are all gone by now: the window slides.
     let bulk = bulk(session_id, 29, "user");
     let answer = person.rest("POST", "chat_history").json(&bulk).send().await;
@@ -143,8 +143,8 @@ async fn replays_refusals_and_what_the_others_say_are_not_counted() {
     let person = Person::new(&Stack::running()).await;
     let session_id = Uuid::new_v4();
     let first = message(session_id, "first");
-    for _ in 0..40 {
-        assert_eq!(person.rpc("save_message", &first).await.status, 200);
+    for n in 0..40 {
+        assert_eq!(person.rpc("save_message", &first).await.status, if n == 0 { 201 } else { 200 });
     }
     let mut reused = first.clone();
     reused["message"] = json!("other");

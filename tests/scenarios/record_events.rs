@@ -19,7 +19,7 @@ async fn record(person: &Person, events: &[Value]) -> Answer {
 
 #[track_caller]
 fn counted(answer: &Answer, accepted: usize, duplicates: usize) {
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(answer.json(), json!({ "accepted": accepted, "duplicates": duplicates }));
 }
 
@@ -51,7 +51,7 @@ async fn equal_batches_at_once_store_each_event_once() {
     let answers = join_all((0..8).map(|_| record(&person, &batch))).await;
     let mut sums = (0, 0);
     for answer in answers {
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.status, 201, "{}", answer.text());
         sums.0 += answer.json()["accepted"].as_u64().unwrap();
         sums.1 += answer.json()["duplicates"].as_u64().unwrap();
     }
@@ -69,7 +69,7 @@ async fn batches_that_overlap_in_any_order_wait_for_each_other_and_never_in_a_ci
         let backwards: Vec<Value> = forwards.iter().rev().cloned().collect();
         for answer in join_all([&forwards, &backwards, &forwards, &backwards].map(|batch| record(&person, batch))).await
         {
-            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.status, 201, "{}", answer.text());
         }
     }
     assert_eq!(count(&person.stack, &word).await, 2000);

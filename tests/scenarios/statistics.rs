@@ -10,7 +10,7 @@ const DAY: f64 = 86_400.0;
 
 async fn record(person: &Person, events: &[Value]) {
     let answer = person.rest("POST", "rpc/record_events").json(&json!({ "events": events })).send().await;
-    assert_eq!((answer.status.as_u16(), &answer.json()["duplicates"]), (200, &json!(0)), "{}", answer.text());
+    assert_eq!((answer.status.as_u16(), &answer.json()["duplicates"]), (201, &json!(0)), "{}", answer.text());
 }
 
 fn of_type(event_type: &str, session_id: Option<Uuid>) -> Value {

@@ -12,7 +12,7 @@ fn line() -> Value {
 
 async fn log(person: &Person, line: &Value) -> Value {
     let answer = person.rest("POST", "rpc/record_log").json(line).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()
 }
 
@@ -36,7 +36,7 @@ async fn a_line_sent_again_is_stored_once_and_ids_are_each_callers_own() {
     }
     for replayed in [false, true] {
         let answer = visitor.rest("POST", "rpc/record_log").json(&line).send().await;
-        assert_eq!(answer.json(), json!({ "id": line["id"], "replayed": replayed }));
+        assert_eq!((answer.status.as_u16(), answer.json()), (201, json!({ "id": line["id"], "replayed": replayed })));
     }
     let mut owners: Vec<_> = rows(&stack, &line["id"]).await.into_iter().map(|(owner, _)| owner).collect();
     owners.sort_unstable();
@@ -69,7 +69,7 @@ async fn a_line_keeps_the_callers_own_session_and_tells_nothing_of_another_perso
     let mut line = line();
     line["session_id"] = json!(session_id);
     let answer = visitor.rest("POST", "rpc/record_log").json(&line).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(rows(&stack, &line["id"]).await, [(None, None)]);
 }
 

@@ -16,6 +16,7 @@ pub mod browser;
 pub mod capture;
 pub mod catalogue;
 pub mod client;
+pub mod cursor;
 pub mod edge_runtime;
 pub mod event;
 pub mod fault_proxy;

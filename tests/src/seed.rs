@@ -26,6 +26,6 @@ pub async fn a_row_in_every_table(person: &Person, session_id: Uuid, secret: &st
     });
     for (function, arguments) in [("save_message", said), ("put_session_summary", summary), ("record_log", line)] {
         let made = person.rpc(function, &arguments).await;
-        assert_eq!(made.status, 200, "{function}: {}", made.text());
+        assert_eq!(made.status, 201, "{function}: {}", made.text());
     }
 }
