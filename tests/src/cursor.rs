@@ -1,12 +1,13 @@
 //! What is inside the cursor of a list. Clients never look; the database functions take the place itself, so tests do.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// The place a cursor stands for: `desc:41`, or `<microseconds>:<id>`.
 pub fn place(cursor: &Value) -> String {
     let text = cursor.as_str().unwrap_or_else(|| panic!("a cursor is text: {cursor}"));
-    let bytes = Base64UrlUnpadded::decode_vec(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     String::from_utf8(bytes).expect("UTF-8")
 }
 
