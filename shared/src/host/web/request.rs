@@ -16,7 +16,10 @@ extern "C" {
 
     #[wasm_bindgen(js_name = makeResponse, catch)]
     fn make_response(status: u16, headers: &str, body: &JsValue) -> Result<JsValue, JsValue>;
+}
 
+#[wasm_bindgen]
+extern "C" {
     #[wasm_bindgen(js_namespace = Response, js_name = error)]
     fn no_response() -> JsValue;
 }
