@@ -125,7 +125,7 @@ fn write_event(array: &mut String, now: &str) {
     let id = Uuid::new_v4();
     let _ = write!(
         array,
-        r#"{{"id":"{id}","event_type":"llm_turn_completed","event_data":{{"turns":3,"model":"llama-3.2-3b-instruct-q4_k_m","seconds":1.84}},"session_id":"{id}","occurred_at":"{now}"}}"#
+        r#"{{"id":"{id}","event_type":"llm_turn_completed","event_data":{{"turns":3,"model":"local-7b","seconds":1.8}},"session_id":"{id}","occurred_at":"{now}"}}"#
     );
 }
 

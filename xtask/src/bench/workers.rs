@@ -274,9 +274,9 @@ fn message(session_id: &Uuid) -> String {
     .to_string()
 }
 
-/// 500 events.
-pub fn batch() -> String {
-    events::body(500, THEN)
+/// 500 events. With a model's full name they are 130 KB.
+fn batch() -> String {
+    events::body(500, THEN).replace("local-7b", "llama-3.2-3b-instruct-q4_k_m")
 }
 
 #[cfg(test)]
