@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use super::{
     figures::{Spread, milliseconds},
-    load::{Load, Side, rounds},
+    load::{Load, Side, WARM_UP, rounds},
     messages,
     scene::{PEOPLE, Scene, whose},
-    table::{Section, Table},
+    table::{Budget, Section, Table},
 };
 use crate::{error::Result, progress::Progress};
+
+/// So many times as long, at most.
+const BUDGET: f64 = 1.2;
 
 /// The section, to which each host adds its row.
 pub fn section() -> Section {
@@ -32,8 +35,15 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress, sect
         door.post("", &person.token, messages::body(person, "user"))
     });
     let (mut direct, mut function) = (by_postgrest, through_the_function);
-    let load = Load { callers: 1, turn: Duration::from_millis(1000), at_most: PEOPLE * 30, rounds: rounds_wanted };
-    rounds(&mut [&mut direct, &mut function], &load, &scene.database, messages::RESET, progress).await?;
+    let load = Load {
+        callers: 1,
+        warm_up: WARM_UP,
+        turn: Duration::from_millis(1000),
+        at_most: PEOPLE * 30,
+        rounds: rounds_wanted,
+    };
+    rounds(&mut [&mut direct, &mut function], &load, Some((&scene.database, messages::RESET)), progress).await?;
+    let ratio = Spread::of_ratios(&function.medians(), &direct.medians());
     section.table.row(
         vec![
             scene.host.to_string(),
@@ -41,9 +51,9 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress, sect
             milliseconds(direct.percentile(0.99)),
             milliseconds(function.percentile(0.5)),
             milliseconds(function.percentile(0.99)),
-            Spread::of_ratios(&function.medians(), &direct.medians()).times(),
+            ratio.times(),
         ],
-        None,
+        Some(Budget::at_most(BUDGET, ratio.median)),
     );
     Ok(())
 }

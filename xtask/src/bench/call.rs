@@ -32,6 +32,11 @@ impl Door {
         self.request(Method::POST, path, Some(token), body)
     }
 
+    /// A request without a body.
+    pub fn get(&self, path: &str, token: &str) -> Wanted {
+        self.request(Method::GET, path, Some(token), "")
+    }
+
     /// Any request.
     pub fn request(&self, method: Method, path: &str, token: Option<&str>, body: impl Into<Bytes>) -> Wanted {
         let mut headers = vec![

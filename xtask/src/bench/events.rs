@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     figures::{Spread, milliseconds},
-    load::{Load, Side, rounds},
+    load::{Load, Side, WARM_UP, rounds},
     scene::{Scene, whose},
     table::{Budget, Section, Table},
 };
@@ -51,9 +51,15 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress, sect
         Batches { side: through_the_function(scene, size, &now), size, budget }
     }));
     all.push(Batches { side: insert(scene, JUDGED.0, &now), size: JUDGED.0, budget: None });
-    let load = Load { callers: CALLERS, turn: Duration::from_millis(1200), at_most: usize::MAX, rounds: rounds_wanted };
+    let load = Load {
+        callers: CALLERS,
+        warm_up: WARM_UP,
+        turn: Duration::from_millis(1200),
+        at_most: usize::MAX,
+        rounds: rounds_wanted,
+    };
     let mut sides: Vec<&mut Side> = all.iter_mut().map(|one| &mut one.side).collect();
-    rounds(&mut sides, &load, &scene.database, "truncate public.analytics", progress).await?;
+    rounds(&mut sides, &load, Some((&scene.database, "truncate public.analytics")), progress).await?;
 
     let singles = all.first().map(|one| one.side.rates()).unwrap_or_default();
     for (place, Batches { side, size, budget }) in all.iter().enumerate() {

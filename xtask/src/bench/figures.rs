@@ -58,11 +58,16 @@ pub fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
+/// A time as short as a request's processor time may be.
+pub fn seconds(time: f64) -> String {
+    if time < 0.001 { format!("{:.0} µs", time * 1e6) } else { format!("{:.2} ms", time * 1e3) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Spread, milliseconds, percentile, short};
+    use super::{Spread, milliseconds, percentile, seconds, short};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
@@ -92,5 +97,6 @@ mod tests {
     #[test]
     fn times_are_told_in_milliseconds() {
         assert_eq!(milliseconds(Duration::from_micros(1_234)), "1.2 ms");
+        assert_eq!((seconds(0.000_172), seconds(0.009_3)), ("172 µs".into(), "9.30 ms".into()));
     }
 }

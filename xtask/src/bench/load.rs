@@ -22,14 +22,18 @@ use crate::{
     stack::database,
 };
 
-/// How long the turn before the first round is, which nobody counts: connections, plans and code get warm.
-const WARM_UP: Duration = Duration::from_millis(400);
+/// How long the turn before the first round usually is, which is not counted: connections, plans and code get warm.
+pub const WARM_UP: Duration = Duration::from_millis(400);
+/// How long a process whose processor time is taken may still work on a turn that is over.
+const SETTLES: Duration = Duration::from_millis(20);
 
 /// How hard and how long each side is tried.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     /// Callers at once, each with a connection and one request at a time.
     pub callers: usize,
+    /// How long the turn before the first round takes.
+    pub warm_up: Duration,
     /// How long a turn takes.
     pub turn: Duration,
     /// The most requests in a turn.
@@ -43,6 +47,8 @@ pub struct Side {
     /// What it is called.
     pub name: String,
     port: u16,
+    /// The process that answers, where its processor time is wanted.
+    process: Option<u32>,
     make: Arc<dyn Fn(usize) -> Wanted + Send + Sync>,
     turns: Vec<Turn>,
 }
@@ -60,12 +66,37 @@ struct Turn {
     times: Vec<Duration>,
     /// The processor time of this program in it, where the system tells.
     own: Option<Duration>,
+    /// That of the process that answers.
+    process: Option<Duration>,
 }
 
 impl Side {
     /// A side that sends what `make` makes of each request's number.
     pub fn new(name: impl Into<String>, port: u16, make: impl Fn(usize) -> Wanted + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), port, make: Arc::new(make), turns: Vec::new() }
+        Self { name: name.into(), port, process: None, make: Arc::new(make), turns: Vec::new() }
+    }
+
+    /// Names the process that answers, so that its processor time is taken.
+    #[must_use]
+    pub fn by_process(self, pid: u32) -> Self {
+        Self { process: Some(pid), ..self }
+    }
+
+    /// Processor time of the process that answers for each request, in seconds, round by round.
+    #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^52")]
+    pub fn processor_times(&self) -> Vec<f64> {
+        let of = |turn: &Turn| turn.process.map_or(f64::NAN, |time| time.as_secs_f64() / turn.times.len() as f64);
+        self.turns.iter().map(of).collect()
+    }
+
+    /// The request of a number.
+    pub fn wanted(&self, number: usize) -> Wanted {
+        (self.make)(number)
+    }
+
+    /// Sends so many requests, which are not counted.
+    pub async fn send(&self, callers: usize, requests: usize) -> Result<()> {
+        self.take_turn(callers, requests, Duration::MAX).await.map(drop)
     }
 
     /// Requests a second, round by round.
@@ -94,14 +125,15 @@ impl Side {
         Some(own?.as_secs_f64() / (took.as_secs_f64() * machine::cores() as f64))
     }
 
-    async fn take_turn(&self, load: &Load, length: Duration) -> Result<Turn> {
+    async fn take_turn(&self, count: usize, at_most: usize, length: Duration) -> Result<Turn> {
         let mut callers = Vec::new();
-        for _ in 0..load.callers {
+        for _ in 0..count {
             callers.push(Caller::to(self.port).await?);
         }
         let next = Arc::new(AtomicUsize::new(0));
-        let at_most = load.at_most;
+        let spent = || self.process.and_then(machine::processor_time_of);
         let own = machine::own_processor_time();
+        let process = spent();
         let began = Instant::now();
         let mut calling = JoinSet::new();
         for mut caller in callers {
@@ -127,26 +159,32 @@ impl Side {
         }
         // Until the last answer is in: a side with long requests gains nothing by those that are under way at the end.
         let took = began.elapsed();
-        let own = machine::own_processor_time().zip(own).map(|(after, before)| after.saturating_sub(before));
-        Ok(Turn { took, times, own })
+        let between = |(after, before): (Duration, Duration)| after.saturating_sub(before);
+        let own = machine::own_processor_time().zip(own).map(between);
+        if self.process.is_some() {
+            tokio::time::sleep(SETTLES).await;
+        }
+        let process = spent().zip(process).map(between);
+        Ok(Turn { took, times, own, process })
     }
 }
 
-/// Lets the sides take turns, A B A B …, each on tables that `reset` has emptied.
+/// Lets the sides take turns, A B A B …, each on tables that `reset` has emptied, where there is a database.
 pub async fn rounds(
     sides: &mut [&mut Side],
     load: &Load,
-    database: &Client,
-    reset: &str,
+    reset: Option<(&Client, &str)>,
     progress: Progress,
 ) -> Result<()> {
     for round in 0..=load.rounds {
         for side in sides.iter_mut() {
-            database.batch_execute(reset).await.map_err(|error| Error::new(database::why(&error)))?;
-            if round == 0 {
-                side.take_turn(load, WARM_UP).await?;
-            } else {
-                side.turns.push(side.take_turn(load, load.turn).await?);
+            if let Some((database, reset)) = reset {
+                database.batch_execute(reset).await.map_err(|error| Error::new(database::why(&error)))?;
+            }
+            let length = if round == 0 { load.warm_up } else { load.turn };
+            let turn = side.take_turn(load.callers, load.at_most, length).await?;
+            if round > 0 {
+                side.turns.push(turn);
             }
         }
         if round > 0 {

@@ -49,6 +49,35 @@ pub fn own_processor_time() -> Option<Duration> {
     processor_time(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
+/// The processor time another process has used so far, all its threads together.
+pub fn processor_time_of(pid: u32) -> Option<Duration> {
+    processor_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// How much memory a process has resident now, and how much it had at most, in bytes.
+pub fn memory_of(pid: u32) -> Result<Memory> {
+    let file = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&file).context(|| format!("{file} cannot be read"))?;
+    memory(&status).ok_or_else(|| Error::new(format!("{file} tells of no memory")))
+}
+
+/// The resident memory of a process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Now.
+    pub now: u64,
+    /// At most, since it began.
+    pub peak: u64,
+}
+
+fn memory(status: &str) -> Option<Memory> {
+    let bytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    };
+    Some(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+}
+
 /// `utime` and `stime`, in hundredths of a second. The program's name, in parentheses, may hold anything.
 fn processor_time(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -86,7 +115,14 @@ fn npm_version(checkout: &Checkout, package: &str) -> Result<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{model_name, processor_time};
+    use super::{Memory, memory, model_name, processor_time};
+
+    #[test]
+    fn memory_is_read_in_bytes() {
+        let status = "Name:\tworkerd\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n";
+        assert_eq!(memory(status), Some(Memory { now: 1024 * 1024, peak: 2048 * 1024 }));
+        assert_eq!(memory("Name:\tkthreadd\n"), None);
+    }
 
     #[test]
     fn processor_time_is_read_past_any_name() {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     call::{Caller, Door},
     figures::{Spread, milliseconds},
-    load::{Load, Side, rounds},
+    load::{Load, Side, WARM_UP, rounds},
     scene::{PEOPLE, Person, Scene, whose},
     table::{Budget, Section, Table},
 };
@@ -61,13 +61,14 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress) -> R
     }
     let load = Load {
         callers: CALLERS,
+        warm_up: WARM_UP,
         turn: Duration::from_secs(2),
         at_most: PEOPLE * A_MINUTES_MESSAGES,
         rounds: rounds_wanted,
     };
     let reset = format!("{RESET}; truncate public.bench_message");
     let mut by_turns: Vec<_> = sides.iter_mut().collect();
-    rounds(&mut by_turns, &load, &scene.database, &reset, progress).await?;
+    rounds(&mut by_turns, &load, Some((&scene.database, &reset)), progress).await?;
 
     let mut table = Table::new(["PostgREST is asked for", "requests/s", "p50", "p99", "against the insert"]);
     let inserts = sides.first().map(Side::rates).unwrap_or_default();

@@ -18,6 +18,11 @@ impl Budget {
         Self::new(format!("≥ {limit} ×"), ratio >= limit)
     }
 
+    /// A ratio that may not be higher.
+    pub fn at_most(limit: f64, ratio: f64) -> Self {
+        Self::new(format!("≤ {limit} ×"), ratio <= limit)
+    }
+
     fn cell(&self) -> String {
         format!("{}: {}", self.text, if self.met { "met" } else { "**not met**" })
     }
@@ -131,6 +136,7 @@ mod tests {
     fn what_is_missed_is_counted_and_exactly_the_budget_is_met() {
         assert_eq!(table().missed(), 1);
         assert_eq!(Budget::at_least(20.0, 20.0), Budget::new("≥ 20 ×", true));
+        assert_eq!(Budget::at_most(1.4, 1.5), Budget::new("≤ 1.4 ×", false));
     }
 
     #[test]

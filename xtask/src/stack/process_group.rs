@@ -18,6 +18,11 @@ impl ProcessGroup {
         Self { leader: pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) }
     }
 
+    /// The leader's number.
+    pub fn pid(&self) -> Option<u32> {
+        self.leader.map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
     /// Signals the leader alone, and leaves it to stop its own.
     pub fn signal_leader(&self, signal: Signal) {
         if let Some(pid) = self.leader {

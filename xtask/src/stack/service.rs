@@ -55,6 +55,11 @@ impl Service {
         Ok(Self { name: name.to_owned(), group, ended, log })
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> Result<u32> {
+        self.group.pid().ok_or_else(|| Error::new(format!("{} has no process", self.name)))
+    }
+
     /// Resolves when it ends, with what to say if nobody asked it to.
     pub async fn ended(&self) -> Error {
         let mut ended = self.ended.clone();

@@ -19,6 +19,8 @@ use crate::{
 
 /// The folder of the browser, which only the conformance suite needs: 65 MB that nobody else should wait for.
 const BROWSER: &str = "tests/clients";
+/// The folder of the workers Selvedge is compared with, which only the benchmarks need.
+const PEERS: &str = "tests/peers";
 
 /// Whether `node_modules` is what package-lock.json says.
 pub fn is_installed(checkout: &Checkout) -> Result<bool> {
@@ -46,8 +48,17 @@ pub async fn ensure(checkout: &Checkout) -> Result<bool> {
 
 /// Installs the test browser unless it is installed.
 pub async fn ensure_browser(checkout: &Checkout) -> Result<()> {
+    ensure_below(checkout, BROWSER).await
+}
+
+/// Installs what the benchmark's peers are made of unless it is installed.
+pub async fn ensure_peers(checkout: &Checkout) -> Result<()> {
+    ensure_below(checkout, PEERS).await
+}
+
+async fn ensure_below(checkout: &Checkout, folder: &str) -> Result<()> {
     let _lock = lock(checkout).await?;
-    let folder = checkout.path(BROWSER);
+    let folder = checkout.path(folder);
     if !is_current(&folder)? {
         install(&folder).await?;
         stamp(&folder)?;
