@@ -17,7 +17,7 @@ use std::rc::Rc;
 use http::{HeaderMap, StatusCode};
 
 pub use body::{Body, HeldBody};
-pub use request::{BodyError, READ_HEADERS, Request};
+pub use request::{BodyError, READ_BY_METHOD, READ_HEADERS, Request};
 
 /// A future of a single-threaded isolate: it never has to be `Send`.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -113,8 +113,13 @@ pub struct Outbound<'a> {
     pub body: Option<&'a str>,
     /// How long the whole exchange may take, in milliseconds; then it is aborted.
     pub timeout_ms: u32,
-    /// How many bytes of the response are read before it is handed on; the rest is streamed.
+    /// How many bytes of the response are read before it is passed on; the rest is streamed.
     pub buffer: u32,
+}
+
+impl Outbound<'_> {
+    /// The buffer of a response that is read to its end, however long it is: half the processor time of looking first.
+    pub const WHOLE: u32 = u32::MAX;
 }
 
 /// The response to an [`Outbound`].

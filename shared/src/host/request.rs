@@ -21,6 +21,27 @@ pub const READ_HEADERS: &[&str] = &[
     "x-request-id",
 ];
 
+/// The same by method: each is asked for where it means something. The last is for all other methods.
+pub const READ_BY_METHOD: [(&[&str], &[&str]); 3] = [
+    (&["GET", "HEAD"], &["accept", "authorization", "if-none-match", "origin", "traceparent", "tracestate", "x-request-id"]),
+    (&["OPTIONS"], &["access-control-request-method", "origin", "traceparent", "tracestate", "x-request-id"]),
+    (
+        &[],
+        &[
+            "authorization",
+            "content-length",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "origin",
+            "prefer",
+            "traceparent",
+            "tracestate",
+            "x-request-id",
+        ],
+    ),
+];
+
 /// The head of a request.
 #[derive(Clone)]
 pub struct Request {
@@ -81,7 +102,7 @@ impl fmt::Debug for Request {
 
 #[cfg(test)]
 mod tests {
-    use super::Request;
+    use super::{READ_BY_METHOD, READ_HEADERS, Request};
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     fn split(url: &str) -> (String, String) {
@@ -100,6 +121,14 @@ mod tests {
         ] {
             assert_eq!(split(url), (path.to_owned(), query.to_owned()), "{url}");
         }
+    }
+
+    #[test]
+    fn every_header_that_is_read_is_read_with_some_method() {
+        let mut names: Vec<_> = READ_BY_METHOD.iter().flat_map(|(_, names)| *names).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert!(names.into_iter().eq(READ_HEADERS));
     }
 
     proptest! {

@@ -18,8 +18,9 @@ const FIRST_BACKOFF_MS: u64 = 50;
 /// The wait grows no further than after so many retries.
 const MOST_DOUBLINGS: u32 = 5;
 
-/// Responses of at most so many bytes are read completely before they are passed on, so that a truncated one can be
-/// retried; longer ones are streamed after that, so that memory does not grow with pages.
+/// Responses to reads of at most so many bytes are read completely before they are passed on, so that a truncated one can
+/// be retried; longer ones are streamed after that, so that memory does not grow with pages. Responses to writes are
+/// always read completely: they are about as long as what was written.
 const BUFFER_BYTES: u32 = 64 * 1024;
 
 /// The way to PostgREST; one per isolate.
@@ -96,7 +97,7 @@ impl Upstream {
                 headers: &headers,
                 body: Some(rpc.arguments),
                 timeout_ms: left,
-                buffer: BUFFER_BYTES,
+                buffer: if rpc.request.method.is_safe() { BUFFER_BYTES } else { Outbound::WHOLE },
             };
             let (failure, after) = match host.fetch(request).await {
                 Ok(response) => match transient(response) {

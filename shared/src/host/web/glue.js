@@ -36,26 +36,17 @@ export async function drive(task, wasm) {
   }
 }
 
-// Method, URL and the headers of these names that are there, a line each.
+// Method, URL and headers, a line each: those of the names for this method that are there. `names` is an array of
+// [methods, names], made once; asking for a header that nobody reads costs as much as for one that is there.
 export const readHead = (request, names) => {
-  const { headers } = request;
-  let head = request.method + "\n" + request.url;
-  for (const name of split(names)) {
+  const { headers, method } = request;
+  let head = method + "\n" + request.url;
+  const [, wanted] = names.find(([methods]) => methods.includes(method)) ?? names.at(-1);
+  for (const name of wanted) {
     const value = headers.get(name);
     if (value !== null) head += "\n" + name + ":" + value;
   }
   return head;
-};
-
-// The names come again and again as the same text.
-let names = "";
-let list = [];
-const split = (text) => {
-  if (text !== names) {
-    names = text;
-    list = text.split(",");
-  }
-  return list;
 };
 
 // Headers from lines, a name and a value by turns.
@@ -71,7 +62,7 @@ const headersOf = (lines) => {
 export const makeResponse = (status, headers, body) => new Response(body, { status, headers: headersOf(headers) });
 
 // One request to another server. `body` is a Uint8Array of the whole response where it has at most `buffer` bytes, and
-// else a stream that begins with what was read.
+// else a stream of all of it.
 export async function exchange(method, url, headers, sent, ms, buffer, names) {
   const response = await fetch(url, {
     method,
@@ -81,49 +72,63 @@ export async function exchange(method, url, headers, sent, ms, buffer, names) {
     signal: AbortSignal.timeout(ms),
   });
   let head = "";
-  for (const name of split(names)) {
+  for (const name of names) {
     const value = response.headers.get(name);
     if (value !== null) head += (head && "\n") + name + "\n" + value;
   }
-  const length = response.headers.get("content-length");
-  const body =
-    response.body === null || (length !== null && Number(length) <= buffer)
-      ? new Uint8Array(await response.arrayBuffer())
-      : await readUpTo(response.body, buffer);
+  const body = await readUpTo(response, buffer);
   return { status: response.status, head, body, isWhole: body instanceof Uint8Array };
 }
 
-async function readUpTo(stream, buffer) {
-  const reader = stream.getReader();
-  const chunks = [];
-  let size = 0;
-  while (size <= buffer) {
-    const { done, value } = await reader.read();
-    if (done) return joined(chunks, size);
-    chunks.push(value);
-    size += value.byteLength;
-  }
-  return new ReadableStream({
-    type: "bytes",
-    start(controller) {
-      for (const chunk of chunks) controller.enqueue(chunk);
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
+async function readUpTo(response, buffer) {
+  const { body } = response;
+  if (body === null || buffer === 0xffffffff) return new Uint8Array(await response.arrayBuffer());
+  const length = response.headers.get("content-length");
+  if (length !== null && Number(length) <= buffer) return new Uint8Array(await response.arrayBuffer());
+  // It is longer, then, unless that is the length of something compressed.
+  if (length !== null && !response.headers.has("content-encoding")) return body;
+  const begun = await begin(body, buffer + 1);
+  if (begun.byteLength <= buffer) return begun;
+  const { readable, writable } = new Pipe();
+  passOn(begun, body, writable).catch((reason) => body.cancel(reason).catch(() => {})); // the reader is gone
+  return readable;
 }
 
-const joined = (chunks, size) => {
+// Workers have a pipe that is not JavaScript, and a read that waits for so many bytes.
+const Pipe = globalThis.IdentityTransformStream ?? TransformStream;
+const readsAtLeast = globalThis.ReadableStreamBYOBReader?.prototype.readAtLeast !== undefined;
+
+// Most responses are short, and memory for a long one costs more than all else here: so the first look is a short one.
+const FIRST_LOOK = 16384;
+
+// The first bytes of a stream: so many, or fewer where it ends before.
+async function begin(stream, size) {
+  const reader = readsAtLeast ? stream.getReader({ mode: "byob" }) : stream.getReader();
+  const chunks = [];
+  let length = 0;
+  while (length < size) {
+    const wanted = Math.min(size, Math.max(FIRST_LOOK, 4 * length)) - length;
+    const { done, value } = readsAtLeast
+      ? await reader.readAtLeast(wanted, new Uint8Array(wanted))
+      : await reader.read();
+    if (value !== undefined && value.byteLength > 0) chunks.push(value);
+    length += value?.byteLength ?? 0;
+    if (done || (readsAtLeast && value.byteLength < wanted)) break;
+  }
+  reader.releaseLock();
   if (chunks.length === 1) return chunks[0];
-  const all = new Uint8Array(size);
+  const all = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {
     all.set(chunk, at);
     at += chunk.byteLength;
   }
   return all;
-};
+}
+
+async function passOn(begun, rest, writable) {
+  const writer = writable.getWriter();
+  await writer.write(begun);
+  writer.releaseLock();
+  await rest.pipeTo(writable);
+}

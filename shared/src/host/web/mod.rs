@@ -69,13 +69,13 @@ extern "C" {
         body: &JsValue,
         timeout_ms: u32,
         buffer: u32,
-        names: &JsValue,
+        names: &Array,
     ) -> Promise;
 }
 
 thread_local! {
-    /// [`INBOUND_HEADERS`] as one JavaScript string, made once.
-    static NAMES: JsValue = JsValue::from_str(&INBOUND_HEADERS.join(","));
+    /// [`INBOUND_HEADERS`] for JavaScript, made once.
+    static NAMES: Array = request::array(INBOUND_HEADERS);
 }
 
 /// Random bytes are asked for so many at a time: a call costs more than the bytes.
@@ -106,7 +106,7 @@ impl WebHost {
                 headers.push_str(part);
             }
         }
-        let body = request.body.map_or(JsValue::UNDEFINED, JsValue::from_str);
+        let body = request.body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body.as_bytes()).into());
         let promise = NAMES.with(|names| {
             exchange(request.method, request.url, &headers, &body, request.timeout_ms, request.buffer, names)
         });

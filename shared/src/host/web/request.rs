@@ -2,17 +2,17 @@
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{HeldValue, body};
-use crate::host::{Body, BodyError, READ_HEADERS, Request, Response};
+use crate::host::{Body, BodyError, READ_BY_METHOD, READ_HEADERS, Request, Response};
 
 #[wasm_bindgen(module = "/src/host/web/glue.js")]
 extern "C" {
     #[wasm_bindgen(js_name = readHead)]
-    fn head_of(request: &web_sys::Request, names: &JsValue) -> String;
+    fn head_of(request: &web_sys::Request, names: &Array) -> String;
 
     #[wasm_bindgen(js_name = makeResponse, catch)]
     fn make_response(status: u16, headers: &str, body: &JsValue) -> Result<JsValue, JsValue>;
@@ -25,8 +25,14 @@ extern "C" {
 }
 
 thread_local! {
-    /// [`READ_HEADERS`] as one JavaScript string, made once.
-    static NAMES: JsValue = JsValue::from_str(&READ_HEADERS.join(","));
+    /// [`READ_BY_METHOD`] for JavaScript, made once.
+    static NAMES: Array =
+        READ_BY_METHOD.iter().map(|(methods, names)| Array::of2(&array(methods), &array(names))).collect();
+}
+
+/// Texts as a JavaScript array.
+pub(super) fn array(texts: &[&str]) -> Array {
+    texts.iter().map(|text| JsValue::from_str(text)).collect()
 }
 
 /// Reads the head of a request: the headers a function may read.
