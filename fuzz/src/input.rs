@@ -13,9 +13,9 @@
 //! Mutations change the text as it is written: so they reach into tokens and cursors, and leave them well encoded.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use shared::fake::FakeHost;
-use shared::host::{FetchError, Inbound};
-use shared::http::{BodyError, READ_HEADERS, Request};
+use shared::host::fake::FakeHost;
+use shared::host::{BodyError, FetchError, INBOUND_HEADERS, READ_HEADERS, Request};
+use shared::http::{HeaderMap, HeaderValue, StatusCode};
 
 /// Whose token `«token»` is.
 pub(crate) const SUBJECT: &str = "018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e";
@@ -75,39 +75,43 @@ pub(crate) fn expand_text(text: &str) -> String {
     String::from_utf8_lossy(&expand(text)).into_owned()
 }
 
-/// A request, and what the database answers to it.
+/// What the database answers, or why there is no answer.
+pub(crate) type Answer = Result<(StatusCode, HeaderMap, Vec<u8>), FetchError>;
+
+/// A request, and the database's answers to come.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) request: Request,
-    pub(crate) answers: Vec<Result<Inbound, FetchError>>,
+    pub(crate) body: Result<Vec<u8>, BodyError>,
+    pub(crate) answers: Vec<Answer>,
 }
 
 impl Message {
     /// Reads a message. As HTTP has it: `POST /chat-message?x=1`, headers, an empty line, the body; and among the headers a
-    /// line for each answer: `< 503 retry-after 2 {"code":"57P01"}`, or `< timeout`. Any text is a message of some kind.
+    /// line for each answer: `< 503 retry-after 2 {"code":"57P01"}`, `< 200 etag "3" {}` or `< timeout`. Any text is a
+    /// message of some kind.
     pub(crate) fn parse(text: &str, body_limit: usize) -> Self {
         let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
         let mut lines = head.split('\n');
         let (method, target) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or(("GET", "/"));
         let target = expand_text(target);
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let mut headers: Vec<(&'static str, String)> = Vec::new();
+        let mut request = Request::new(method, "");
+        (request.path, request.query) = (path.to_owned(), query.to_owned());
         let mut answers = Vec::new();
         for line in lines {
             if let Some(answer) = line.strip_prefix("< ") {
                 answers.push(read_answer(answer));
             } else if let Some((name, value)) = line.split_once(": ")
                 && let Some(name) = READ_HEADERS.iter().find(|known| **known == name)
-                && headers.iter().all(|(known, _)| known != name)
+                && !request.headers.contains_key(*name)
             {
-                headers.push((name, header_value(value)));
+                request.add_header(name, &header_value(value));
             }
         }
-        let mut body = expand(body);
-        let body_error = (body.len() > body_limit).then_some(BodyError::TooLarge);
-        body.truncate(body_limit);
-        let (method, path, query) = (method.to_owned(), path.to_owned(), query.to_owned());
-        Self { request: Request { method, path, query, headers, body, body_error }, answers }
+        let body = expand(body);
+        let body = if body.len() > body_limit { Err(BodyError::TooLarge) } else { Ok(body) };
+        Self { request, body, answers }
     }
 }
 
@@ -117,25 +121,34 @@ fn header_value(text: &str) -> String {
     value.trim().to_owned()
 }
 
-fn read_answer(line: &str) -> Result<Inbound, FetchError> {
+fn read_answer(line: &str) -> Answer {
     if line == "timeout" {
         return Err(FetchError::Timeout);
     }
-    let (status, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let Ok(status) = status.parse() else { return Err(FetchError::Unreachable) };
-    let (retry_after, body) =
-        match rest.strip_prefix("retry-after ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
-            Some((seconds, body)) => (seconds.parse().ok(), body),
-            None => (None, rest),
-        };
-    Ok(Inbound { status, retry_after, body: expand(body) })
+    let (status, mut rest) = line.split_once(' ').unwrap_or((line, ""));
+    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.ok_or(FetchError::Unreachable)?;
+    let mut headers = HeaderMap::new();
+    while let Some((name, after)) = rest.split_once(' ')
+        && let Some(name) = INBOUND_HEADERS.iter().find(|known| **known == name)
+    {
+        let (value, after) = after.split_once(' ').unwrap_or((after, ""));
+        // The hosts write no others into a response.
+        if let Ok(value) = HeaderValue::from_str(&header_value(value))
+            && !value.is_empty()
+            && value.to_str().is_ok()
+        {
+            headers.insert(*name, value);
+        }
+        rest = after;
+    }
+    Ok((status, headers, expand(rest)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, expand, expand_text};
-    use shared::host::FetchError;
-    use shared::http::BodyError;
+    use super::{Answer, Message, expand, expand_text};
+    use shared::host::{BodyError, FetchError};
 
     #[test]
     fn what_cannot_be_read_is_written_as_an_operation() {
@@ -154,21 +167,32 @@ mod tests {
 
     #[test]
     fn a_message_reads_as_http_with_the_answers_among_the_headers() {
-        let text = "POST /x?a=«base64url b»\nprefer: a \u{1}\nx-other: c\n< 503 retry-after 2 {}\n< 200 []\n< timeout\n< what\n\nbody";
-        let message = Message::parse(text, 3);
+        let text = "POST /x?a=«base64url b»\nprefer: a \u{1}\nx-other: c\nprefer: b\n< 503 retry-after 2 {}\n\
+                    < 201 location ?a etag \"3\" {\n< 200 []\n< timeout\n< what\n< 7\n\nbody";
+        let message = Message::parse(text, 4);
         let request = &message.request;
-        assert_eq!((&*request.method, &*request.path, &*request.query), ("POST", "/x", "a=Yg"));
-        assert_eq!(request.headers, [("prefer", "a".to_owned())]);
-        assert_eq!((&*request.body, request.body_error), (&b"bod"[..], Some(BodyError::TooLarge)));
-        let answers: Vec<_> = message
-            .answers
-            .iter()
-            .map(|answer| answer.as_ref().map(|found| (found.status, found.retry_after, &*found.body)))
-            .collect();
-        let (timeout, unreachable) = (FetchError::Timeout, FetchError::Unreachable);
+        assert_eq!((request.method.as_str(), &*request.path, &*request.query), ("POST", "/x", "a=Yg"));
+        assert_eq!(request.headers.len(), 1);
+        assert_eq!(request.header("prefer"), Some("a"));
+        assert_eq!(message.body, Ok(b"body".to_vec()));
+        assert_eq!(Message::parse(text, 3).body, Err(BodyError::TooLarge));
+        let seen = |answer: &Answer| {
+            let (status, headers, body) = answer.clone()?;
+            let headers: Vec<_> = headers.values().map(|value| value.to_str().unwrap().to_owned()).collect();
+            Ok((status.as_u16(), headers.join(","), String::from_utf8(body).unwrap()))
+        };
+        let answers: Vec<Result<_, FetchError>> = message.answers.iter().map(seen).collect();
+        let answer = |status, headers: &str, body: &str| Ok((status, headers.to_owned(), body.to_owned()));
         assert_eq!(
             answers,
-            [Ok((503, Some(2), &b"{}"[..])), Ok((200, None, &b"[]"[..])), Err(&timeout), Err(&unreachable)]
+            [
+                answer(503, "2", "{}"),
+                answer(201, "?a,\"3\"", "{"),
+                answer(200, "", "[]"),
+                Err(FetchError::Timeout),
+                Err(FetchError::Unreachable),
+                Err(FetchError::Unreachable),
+            ]
         );
     }
 }

@@ -67,36 +67,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A member's name. Half a surrogate pair is none of ours, and no reason to refuse the JSON: RFC 8259 section 8.2.
+/// A member's name. Half a surrogate pair is none of ours, and no reason to refuse the JSON (RFC 8259 section 8.2): such
+/// a name stays as it was written, with its quotes.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Name(String::from_utf8_lossy(bytes)))
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_bytes(NameVisitor)
+        // Not as bytes: serde_json then takes control characters, which JSON does not allow in a string.
+        let written = <&RawValue>::deserialize(deserializer)?.get();
+        let plain = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Ok(Self(match plain.filter(|plain| !plain.contains('\\')) {
+            Some(plain) => Cow::Borrowed(plain),
+            None => serde_json::from_str(written).map_or(Cow::Borrowed(written), Cow::Owned),
+        }))
     }
 }
 
@@ -120,6 +103,14 @@ mod tests {
         let members = Members::parse(r#"{"\ud800":1,"a":2}"#).unwrap();
         assert_eq!(members.0.len(), 2);
         assert_eq!(members.get("a").unwrap().get(), "2");
+    }
+
+    #[test]
+    fn a_control_character_in_a_name_is_no_json() {
+        for text in ["{\"\t\":1}", "{\"a\u{1f}b\":1}", "{\"\\u0061\n\":1}"] {
+            assert!(Members::parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(Members::parse(r#"{"\t":1}"#).unwrap().get("\t").unwrap().get(), "1");
     }
 
     #[test]

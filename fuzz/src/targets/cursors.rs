@@ -1,14 +1,16 @@
-//! Cursors, through the function that gives them out: what is taken is what was given, and nothing else.
+//! Cursors, through the function that takes them: what is taken is what the database makes, and nothing else.
+
+use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use chat_message::ChatMessage;
 use serde_json::{Value, json};
+use shared::answer::{Cursor as _, RowPlace};
 use shared::edge::Edge;
-use shared::fake::{FakeHost, answer};
-use shared::http::{Request, Response};
+use shared::host::Request;
+use shared::host::fake::{FakeHost, run as finish};
 
 use super::reference::{base64url_text, is_uuid};
-use super::request::variables;
+use super::request::{Answered, variables};
 use crate::engine::Verdict;
 use crate::input::{SUBJECT, expand_text, good_token};
 
@@ -35,43 +37,39 @@ pub(crate) fn run(input: &str) -> Verdict {
         is_uuid(id).then(|| json!({ "limit": 7, "before_time": time, "before_id": id.to_lowercase() }))
     });
     ensure!(sent == expected, "a cursor of a list is read wrong: {text:?} {sent:?}");
+    let place = RowPlace::decode(&text)
+        .map(|RowPlace { time, id }| json!({ "limit": 7, "before_time": time, "before_id": id.to_string() }));
+    ensure!(place == expected, "a place in a list is read wrong: {text:?} {place:?}");
     sight.push_str(if sent.is_some() { "list " } else { "" });
 
-    // What the database says comes next goes out as a cursor, and comes back as what it was.
+    // What the database gives as next passes through, and comes back as the place it was made of.
     if let Ok(seq) = text.parse::<u64>() {
-        let (status, next, _) = ask("", "session_id", "ZGVzYzo4", &format!(r#"{{"messages":[],"next":{seq}}}"#));
-        let plain = seq.to_string() == text;
-        if let Some(next) = next {
-            let encoded = Base64UrlUnpadded::encode_string(format!("desc:{seq}").as_bytes());
-            ensure!(next == encoded, "a cursor is written wrong: {next}");
-            let (_, _, sent) = ask("", "session_id", &next, r#"{"messages":[],"next":null}"#);
-            let back = sent.and_then(|sent| sent.get("before").and_then(Value::as_u64));
-            ensure!(back == Some(seq) || seq > i64::MAX as u64, "a cursor does not come back: {seq} {back:?}");
-        }
-        sight.push_str(if plain { "number " } else { "" });
-        sight.push_str(&status.to_string());
+        let made = Base64UrlUnpadded::encode_string(format!("desc:{seq}").as_bytes());
+        let page = format!(r#"{{"messages":[],"next":"{made}"}}"#);
+        let (status, body, _) = ask("", "session_id", "ZGVzYzo4", &page);
+        ensure!((status, &body) == (200, &page), "a page is changed: {status} {body}");
+        let (_, _, sent) = ask("", "session_id", &made, r#"{"messages":[],"next":null}"#);
+        let back = sent.and_then(|sent| sent.get("before").and_then(Value::as_u64));
+        ensure!(back == Some(seq).filter(|seq| *seq <= i64::MAX as u64), "a cursor does not come back: {seq} {back:?}");
+        sight.push_str(if seq.to_string() == text { "number " } else { "" });
     }
     Ok(sight)
 }
 
-/// Asks for a page before a cursor; the status, the `next` of the answer, and what was sent to the database.
-fn ask(path: &str, field: &str, cursor: &str, found: &str) -> (u16, Option<String>, Option<Value>) {
+/// Asks for a page before a cursor; the status, the body of the answer, and what was sent to the database.
+fn ask(path: &str, field: &str, cursor: &str, found: &str) -> (u16, String, Option<Value>) {
     let value = if field == "limit" { "7" } else { SUBJECT };
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair(field, value).append_pair("before", cursor);
-    let request = Request {
-        method: "GET".to_owned(),
-        path: ["/chat-message", path].concat(),
-        query: query.finish(),
-        headers: vec![("authorization", format!("Bearer {}", good_token()))],
-        body: Vec::new(),
-        body_error: None,
-    };
-    let edge = Edge::<_, ChatMessage>::new(FakeHost::default(), &variables);
-    edge.host().answer(200, found);
-    let Response { status, body, .. } = answer(&edge, &request);
-    let body = serde_json::from_slice::<Value>(&body.unwrap_or_default()).unwrap_or_default();
-    let next = body.get("next").and_then(Value::as_str).map(str::to_owned);
-    let sent = edge.host().sent.borrow().first().and_then(|sent| serde_json::from_str(sent.body.as_deref()?).ok());
-    (status, next, sent)
+    let mut request = Request::new("GET", &format!("https://edge.example/chat-message{path}?{}", query.finish()));
+    request.add_header("authorization", &format!("Bearer {}", good_token()));
+    let host = Rc::new(FakeHost::default());
+    host.answer(200, found);
+    let edge = Edge::new(Rc::<FakeHost>::clone(&host), chat_message::function(), &variables);
+    let arrival = Rc::new(edge.arrival(request));
+    let response = finish(edge.respond(arrival, Ok(Vec::new()))).map(Answered::from);
+    let (status, body) =
+        response.map_or((0, String::new()), |response| (response.status, response.text().into_owned()));
+    let sent = host.sent.borrow().first().and_then(|sent| serde_json::from_str(sent.body.as_deref()?).ok());
+    (status, body, sent)
 }

@@ -10,25 +10,26 @@ macro_rules! ensure {
 }
 
 mod cursors;
-mod encodings;
-mod json;
+mod objects;
 mod reference;
 mod request;
 mod sent;
 mod token;
 mod upstream;
+mod values;
 
 use crate::engine::Target;
 
 /// All of them.
-pub(crate) const ALL: [Target; 9] = [
+pub(crate) const ALL: [Target; 10] = [
     Target { name: "token", run: token::run },
     Target { name: "chat-message", run: request::run },
     Target { name: "fsm-transition", run: request::run },
     Target { name: "analytics", run: request::run },
     Target { name: "upstream", run: upstream::run },
     Target { name: "cursors", run: cursors::run },
-    Target { name: "json", run: json::run },
-    Target { name: "encodings", run: encodings::run },
-    Target { name: "date-time", run: encodings::date_time },
+    Target { name: "objects", run: objects::run },
+    Target { name: "uuid", run: values::uuid },
+    Target { name: "date-time", run: values::date_time },
+    Target { name: "numbers", run: values::numbers },
 ];

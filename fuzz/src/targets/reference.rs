@@ -1,22 +1,52 @@
-//! How others read the same things: `serde_json`, `base64ct`, and what is made of them here.
+//! A second reading of the same inputs, with `serde_json`, `base64ct` and `uuid`: what the judges compare with.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of a JSON object in the order they stand, none of them lost where a name stands twice.
+/// The members of a JSON object in their order; two members of the same name are both kept.
+#[derive(Debug)]
+pub(crate) struct Pairs<K, V>(pub(crate) Vec<(K, V)>);
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Pairs<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor<K, V>(std::marker::PhantomData<(K, V)>);
+        impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<K, V> {
+            type Value = Pairs<K, V>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<K, V>, A::Error> {
+                let mut pairs = Pairs(Vec::new());
+                while let Some(pair) = map.next_entry()? {
+                    pairs.0.push(pair);
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(PairsVisitor(std::marker::PhantomData))
+    }
+}
+
+/// The members of a JSON object, with their names read.
 #[derive(Debug, Default)]
 pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     /// Reads an object.
     pub(crate) fn of(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        // Half a surrogate pair is no text: such a name stays as it was written, and is that of no field.
+        let name = |key: &str| serde_json::from_str(key).unwrap_or_else(|_| key.to_owned());
+        let Pairs(pairs) = serde_json::from_str::<Pairs<&RawValue, &RawValue>>(json).ok()?;
+        Some(Self(pairs.into_iter().map(|(key, value)| (name(key.get()), value)).collect()))
     }
 
-    /// The text of a member's value; of the first, where the name stands twice.
+    /// The text of a member's value; of the first one, if the name stands twice.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value.get())
     }
@@ -28,31 +58,13 @@ impl<'a> Members<'a> {
 
     /// Whether a name stands twice.
     pub(crate) fn repeats(&self) -> bool {
-        let names: std::collections::HashSet<_> = self.0.iter().map(|(name, _)| name).collect();
-        names.len() < self.0.len()
+        self.0.iter().map(|(name, _)| name).collect::<HashSet<_>>().len() < self.0.len()
     }
 }
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members::default();
-                while let Some(member) = map.next_entry()? {
-                    members.0.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Pairs)
-    }
+/// base64url without padding, as `base64ct` reads it, where it is text.
+pub(crate) fn base64url_text(text: &str) -> Option<String> {
+    String::from_utf8(base64url(text)?).ok()
 }
 
 /// base64url without padding, as `base64ct` reads it.
@@ -60,12 +72,13 @@ pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
 }
 
-/// The same, where it is text.
-pub(crate) fn base64url_text(text: &str) -> Option<String> {
-    String::from_utf8(base64url(text)?).ok()
-}
-
-/// Whether a text is a UUID in its canonical form, as the crate `uuid` has it.
+/// Whether a text is a UUID in its canonical form of 36 characters, as `uuid` reads it.
 pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
+}
+
+/// The number that a JSON value writes. Read by the standard library: serde_json's own conversion may be off by one unit
+/// in the last place, and refuses `1e400`.
+pub(crate) fn number(json: &str) -> Option<f64> {
+    json.parse().ok().filter(|_| json.starts_with(|first: char| first == '-' || first.is_ascii_digit()))
 }

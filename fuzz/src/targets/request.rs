@@ -1,23 +1,26 @@
 //! Whole requests, through every operation of every function, and what any answer must be like.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
 
-use analytics::Analytics;
-use chat_message::{CRISIS, ChatMessage};
-use fsm_transition::{FsmTransition, VERSION_CONFLICT_IF_MATCH};
+use chat_message::CRISIS;
+use fsm_transition::VERSION_CONFLICT_IF_MATCH;
 use serde_json::Value;
-use shared::code;
-use shared::edge::Edge;
-use shared::fake::{FakeHost, Sent, run as finish};
-use shared::function::Function;
-use shared::http::{Request, Response};
-use shared::postgrest::Raised;
-use shared::problem::TYPE_BASE;
+use shared::answer::code;
+use shared::answer::problem::TYPE_BASE;
+use shared::edge::{Edge, Function};
+use shared::host::fake::{FakeHost, Sent, run as finish};
+use shared::host::{Body, BodyError, Inbound, Request, Response};
+use shared::http::header::{AsHeaderName, ETAG, IF_NONE_MATCH, LOCATION};
+use shared::http::{HeaderMap, Method, StatusCode};
+use shared::upstream::Raised;
 
 use super::reference::Members;
 use super::sent;
 use crate::engine::Verdict;
-use crate::input::Message;
+use crate::input::{Answer, Message};
 
 /// What `docs/errors.md` says; a test of the conformance suite holds it to the code.
 const ERRORS: &str = include_str!("../../../docs/errors.md");
@@ -43,15 +46,56 @@ const LOGGED: &[&str] = &[
     "breaker",
 ];
 
-/// What came of a request.
+/// Members the edge adds to what the database says.
+const ADDED: &[&str] = &["crisis", "rejected", "rejected_omitted"];
+
+/// A request and everything that came of it.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) request: Request,
-    pub(crate) response: Response,
-    /// The answer's body, where it is JSON.
-    pub(crate) json: Value,
+    pub(crate) body: Result<Vec<u8>, BodyError>,
+    /// The answers the database gave, one for each request that was sent to it, and those that were left over.
+    pub(crate) answers: Vec<Answer>,
     pub(crate) sent: Vec<Sent>,
-    pub(crate) raised: &'static [Raised],
+    pub(crate) response: Answered,
+    pub(crate) raised: Vec<&'static Raised>,
+}
+
+/// A response.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// `None` if it has no body.
+    pub(crate) body: Option<Vec<u8>>,
+    /// The body, if it is JSON.
+    pub(crate) json: Value,
+}
+
+impl fmt::Debug for Answered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?} {}", self.status, self.headers, self.text())
+    }
+}
+
+impl From<Response> for Answered {
+    fn from(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        let body = if matches!(body, Body::Empty) { None } else { Some(body.into_bytes()) };
+        let json = body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+        Self { status: head.status.as_u16(), headers: head.headers, body, json }
+    }
+}
+
+impl Answered {
+    /// A header, if it is there and consists of visible characters.
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body as text; an empty one if there is none.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.body.as_deref().unwrap_or_default())
+    }
 }
 
 /// Feeds one message.
@@ -72,7 +116,7 @@ pub(crate) fn variables(name: &str) -> Option<String> {
 }
 
 /// Whether there is such a code, with such a status.
-pub(crate) fn known_code(name: &str, status: u16, raised: &[Raised]) -> Result<(), String> {
+pub(crate) fn known_code(name: &str, status: u16, raised: &[&Raised]) -> Result<(), String> {
     let raised = raised.iter().map(|raised| raised.code).chain([&VERSION_CONFLICT_IF_MATCH]);
     let mut all = code::ALL.iter().copied().chain(raised);
     ensure!(all.any(|code| code.name == name && code.status == status), "there is no such code: {name} {status}");
@@ -84,46 +128,41 @@ pub(crate) fn known_code(name: &str, status: u16, raised: &[Raised]) -> Result<(
 pub(crate) fn tell(input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, String> {
     let target = input.lines().next().unwrap_or_default();
     if target.contains("/fsm-transition") {
-        ask::<FsmTransition>(input, change)
+        ask(fsm_transition::function(), input, change)
     } else if target.contains("/analytics") {
-        ask::<Analytics>(input, change)
+        ask(analytics::function(), input, change)
     } else {
-        ask::<ChatMessage>(input, change)
+        let told = ask(chat_message::function(), input, change)?;
+        ensure!(is_helped(&told), "no help in a crisis: {:?}", told.response);
+        Ok(told)
     }
 }
 
-fn ask<F: Function>(input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, String> {
-    let mut message = Message::parse(input, F::BODY_LIMIT);
+fn ask<S: 'static>(function: Function<S>, input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, String> {
+    let raised: Vec<_> = function.raises().collect();
+    let host = Rc::new(FakeHost::default());
+    let edge = Edge::new(Rc::<FakeHost>::clone(&host), function, &variables);
+    let mut message = Message::parse(input, edge.body_limit());
     change(&mut message);
-    let Message { request, answers } = message;
-    let found: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
-    let says_conflict = |body: &[u8]| {
-        let said = Members::of(std::str::from_utf8(body).unwrap_or_default());
-        said.and_then(|said| said.string("message")).is_some_and(|message| message == "version_conflict")
-    };
-    let is_conflict = answers.iter().flatten().any(|answer| says_conflict(&answer.body));
-    let host = FakeHost::default();
-    host.answers.borrow_mut().extend(answers);
-    let edge = Edge::<_, F>::new(host, &variables);
-    let id = edge.request_id(&request);
-    let response = finish(edge.respond(&request, &id)).ok_or("it waits for ever")?;
-    let json = judge(&response, &id, F::RAISED, found)?;
-    ensure!(response.status != 412 || is_conflict, "a conflict nobody speaks of: {json}");
-    if F::NAME == ChatMessage::NAME {
-        ensure!(is_helped(&request, &json), "no help in a crisis: {json}");
-    }
-    let sent = edge.host().sent.borrow().clone();
-    let told = Told { request, response, json, sent, raised: F::RAISED };
+    let Message { request, body, answers } = message;
+    let inbound = |(status, headers, body): (_, _, Vec<u8>)| Inbound { status, headers, body: body.into() };
+    host.responses.borrow_mut().extend(answers.iter().cloned().map(|answer| answer.map(inbound)));
+    let arrival = Rc::new(edge.arrival(request.clone()));
+    let id = Rc::clone(&arrival.request_id);
+    let response = finish(edge.respond(arrival, body.clone())).ok_or("it waits for ever")?.into();
+    let sent = host.sent.borrow().clone();
+    let told = Told { request, body, answers, sent, response, raised };
+    told.judge(&id)?;
     sent::judge(&told)?;
-    let slept: u32 = edge.host().slept.borrow().iter().sum();
+    let slept: u32 = host.slept.borrow().iter().sum();
     ensure!(slept < 10_000, "it waits past the deadline: {slept} ms");
-    for line in edge.host().logged.borrow().iter() {
+    for line in host.logged.borrow().iter() {
         let line: Value =
             serde_json::from_str(line).map_err(|error| format!("a log line is no JSON: {error} {line}"))?;
         let names = line.as_object().map(|members| members.keys().map(String::as_str).collect()).unwrap_or_default();
         unknown(names, LOGGED)?;
     }
-    ensure!(edge.host().logged.borrow().len() == 1, "a request has one line in the log");
+    ensure!(host.logged.borrow().len() == 1, "a request has one line in the log");
     Ok(told)
 }
 
@@ -134,47 +173,108 @@ fn unknown(names: Vec<&str>, known: &[&str]) -> Result<(), String> {
         .map_or(Ok(()), |name| Err(format!("an unknown member: {name}")))
 }
 
-/// What any answer must be like. Its body, where it is JSON.
-fn judge(response: &Response, id: &str, raised: &[Raised], found: usize) -> Result<Value, String> {
-    let status = response.status;
-    for (name, value) in &response.headers {
-        let is_plain = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        ensure!(is_plain && !value.is_empty(), "a header with strange characters: {name} {value:?}");
-        let count = response.headers.iter().filter(|(other, _)| other == name).count();
-        ensure!(count == 1, "a header stands twice: {name}");
+impl Told {
+    /// What any response must be like.
+    fn judge(&self, id: &str) -> Result<(), String> {
+        let response = &self.response;
+        let status = response.status;
+        for (name, value) in &response.headers {
+            let is_plain = value.as_bytes().iter().all(|byte| *byte == b' ' || byte.is_ascii_graphic());
+            ensure!(is_plain && !value.is_empty(), "a header with strange characters: {name} {value:?}");
+            ensure!(response.headers.get_all(name).iter().count() == 1, "a header stands twice: {name}");
+        }
+        ensure!(response.header("x-request-id") == Some(id), "the request id is lost: {id}");
+        ensure!(response.header("cache-control") == Some("no-store"), "an answer may be stored: {status}");
+        ensure!(response.header("x-content-type-options") == Some("nosniff"), "a browser may guess: {status}");
+        let says_conflict = |body: &[u8]| {
+            let said = Members::of(std::str::from_utf8(body).unwrap_or_default());
+            said.and_then(|said| said.string("message")).is_some_and(|message| message == "version_conflict")
+        };
+        let is_conflict = self.answers.iter().flatten().any(|(_, _, body)| says_conflict(body));
+        ensure!(status != 412 || is_conflict, "a conflict nobody speaks of: {response:?}");
+        self.passed_through()?;
+        let Some(body) = &response.body else { return Ok(()) };
+        ensure!(!matches!(status, 204 | 304), "a body where none may be: {status}");
+        let media_type = response.header("content-type").unwrap_or_default();
+        if status == 200 && matches!(media_type, "text/vnd.mermaid; charset=utf-8" | "image/svg+xml") {
+            std::str::from_utf8(body).map_err(|error| format!("a body is not UTF-8: {error}"))?;
+            return Ok(());
+        }
+        let found: usize = self.answers.iter().flatten().map(|(_, _, body)| body.len()).sum();
+        ensure!(body.len() < MOST_BYTES + if status < 300 { found } else { 0 }, "a long answer: {} bytes", body.len());
+        if media_type == "application/json" {
+            let is_known = matches!(status, 200 | 201) || status == 503 && response.json.get("database").is_some();
+            ensure!(is_known, "no problem: {status}");
+            // What the database says passes through as it is, JSON or not.
+            let is_object = response.json.is_object() || Members::of(&response.text()).is_some();
+            ensure!(is_object || self.source().is_some(), "an answer is no object: {response:?}");
+            return Ok(());
+        }
+        ensure!(media_type == "application/problem+json", "an unknown media type: {media_type}");
+        ensure!(response.json.is_object(), "a problem is no object: {response:?}");
+        problem(response, &self.raised)
     }
-    ensure!(response.header("x-request-id") == Some(id), "the request id is lost: {id}");
-    ensure!(response.header("cache-control") == Some("no-store"), "an answer may be stored: {status}");
-    let Some(body) = &response.body else { return Ok(Value::Null) };
-    ensure!(!matches!(status, 204 | 304), "a body where none may be: {status}");
-    let media_type = response.header("content-type").unwrap_or_default();
-    let text = std::str::from_utf8(body).map_err(|error| format!("a body is not UTF-8: {error}"))?;
-    if status == 200 && matches!(media_type, "text/vnd.mermaid; charset=utf-8" | "image/svg+xml") {
-        return Ok(Value::Null);
+
+    /// The database's answer, if it is what a successful response has to pass through: all but for the function's own
+    /// `/health` and `/machines`.
+    fn source(&self) -> Option<&(StatusCode, HeaderMap, Vec<u8>)> {
+        let path = self.request.path.trim_end_matches('/');
+        let is_own = path.ends_with("health") || path.contains("machines/");
+        let last = self.sent.len().checked_sub(1).filter(|_| !is_own)?;
+        self.answers.get(last)?.as_ref().ok()
     }
-    ensure!(body.len() < MOST_BYTES + if status < 300 { found } else { 0 }, "a long answer: {} bytes", body.len());
-    let json: Value = match serde_json::from_str(text) {
-        // What the database itself says is handed on as it is.
-        Err(error) if status < 300 && Members::of(text).is_some() => Value::String(error.to_string()),
-        read => read.map_err(|error| format!("an answer is no JSON: {error} {text}"))?,
-    };
-    ensure!(json.is_object() || Members::of(text).is_some(), "an answer is no object: {text}");
-    if media_type == "application/json" {
-        ensure!(matches!(status, 200 | 201) || status == 503 && json.get("database").is_some(), "no problem: {status}");
-        return Ok(json);
+
+    /// A success is the database's: its status, its `Location` and `ETag`, and its body, byte for byte. The edge adds
+    /// members at the end, and makes 304 of an answer the caller has already.
+    fn passed_through(&self) -> Result<(), String> {
+        let response = &self.response;
+        let (location, etag) = (response.headers.get(LOCATION), response.headers.get(ETAG));
+        let is_success = matches!(response.status, 200 | 201 | 304);
+        let Some((status, headers, body)) = self.source().filter(|_| is_success) else {
+            ensure!(location.is_none() && etag.is_none(), "a header from nowhere: {location:?} {etag:?}");
+            ensure!(response.status != 304, "a 304 from nowhere");
+            return Ok(());
+        };
+        let is_read = matches!(self.request.method, Method::GET | Method::HEAD);
+        let known = self.request.header(IF_NONE_MATCH).unwrap_or_default();
+        let opaque = |tag: &str| tag.trim_matches([' ', '\t']).trim_start_matches("W/").to_owned();
+        let tag = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(opaque);
+        let is_known = tag.is_some_and(|tag| known.split(',').map(opaque).any(|known| known == "*" || known == tag));
+        let expected = if is_read && is_known && *status == 200 { 304 } else { status.as_u16() };
+        ensure!(response.status == expected, "another status than the database's: {} {expected}", response.status);
+        ensure!(etag == headers.get(ETAG), "another ETag than the database's: {etag:?}");
+        if expected == 304 {
+            return Ok(());
+        }
+        ensure!(location == headers.get(LOCATION), "another Location than the database's: {location:?}");
+        let Some(ours) = &response.body else {
+            ensure!(self.request.method == Method::HEAD, "the database's body is lost");
+            return Ok(());
+        };
+        if ours == body {
+            return Ok(());
+        }
+        let added = body.trim_ascii_end().strip_suffix(b"}").and_then(|start| ours.strip_prefix(start));
+        let added = added.and_then(|added| std::str::from_utf8(added).ok()).unwrap_or_default();
+        let added = format!("{{{}", added.strip_prefix(',').unwrap_or(added));
+        let names = Members::of(&added).map(|added| added.0.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
+        ensure!(
+            names.as_ref().is_some_and(|names| names.iter().all(|name| ADDED.contains(&&**name))),
+            "another body than the database's: {names:?} {:?}",
+            String::from_utf8_lossy(ours)
+        );
+        Ok(())
     }
-    ensure!(media_type == "application/problem+json", "an unknown media type: {media_type}");
-    problem(status, &json, raised)?;
-    Ok(json)
 }
 
 /// What any problem must be like.
-fn problem(status: u16, json: &Value, raised: &[Raised]) -> Result<(), String> {
+fn problem(response: &Answered, raised: &[&Raised]) -> Result<(), String> {
+    let Answered { status, json, .. } = response;
     let text = |name| json.get(name).and_then(Value::as_str).unwrap_or_default();
     let code = text("code");
-    known_code(code, status, raised)?;
-    ensure!(status != 500, "it broke: {json}");
-    ensure!(json.get("status") == Some(&status.into()), "another status inside than outside: {json}");
+    known_code(code, *status, raised)?;
+    ensure!(*status != 500, "it broke: {json}");
+    ensure!(json.get("status") == Some(&Value::from(*status)), "another status inside than outside: {json}");
     ensure!(text("type") == [TYPE_BASE, code].concat(), "another type than code: {json}");
     ensure!(!text("title").is_empty() && (1..400).contains(&text("detail").len()), "an empty or a long word: {json}");
     let extra = raised.iter().filter(|raised| raised.code.name == code).flat_map(|raised| raised.members).copied();
@@ -194,27 +294,36 @@ fn problem(status: u16, json: &Value, raised: &[Raised]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether whoever may be in danger is told where to turn.
-fn is_helped(request: &Request, json: &Value) -> bool {
-    let body = std::str::from_utf8(&request.body).ok().and_then(Members::of);
-    let is_risky = body.is_none_or(|body| body.0.iter().any(|(name, value)| name == "risk" && value.get() != "null"));
-    let crisis = json.get("crisis").map(Value::to_string).unwrap_or_default();
-    let resources = || serde_json::from_str::<Value>(CRISIS).unwrap_or_default().to_string();
-    request.method != "POST" || !is_risky || crisis == resources()
+/// Whether a message that shows a risk, or may show one, is answered with the helplines.
+fn is_helped(told: &Told) -> bool {
+    let text = told.body.as_deref().ok().and_then(|body| std::str::from_utf8(body).ok());
+    let members = text.and_then(Members::of);
+    let is_risky =
+        members.is_none_or(|body| body.0.iter().any(|(name, value)| name == "risk" && value.get() != "null"));
+    let crisis = || match &told.response.json {
+        // The database's body was no JSON: then the helplines stand at its end all the same.
+        Value::Null => told.response.text().ends_with(&format!("\"crisis\":{CRISIS}}}")),
+        json => json
+            .get("crisis")
+            .is_some_and(|crisis| serde_json::from_str(CRISIS).is_ok_and(|help: Value| help == *crisis)),
+    };
+    !matches!(told.request.method, Method::POST | Method::PUT) || !is_risky || crisis()
 }
 
 impl Told {
     /// What was seen, in a few words.
     pub(crate) fn sight(&self) -> String {
-        let errors = self.json.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let json = &self.response.json;
+        let errors = json.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let text = |error: &Value, name| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         // Names and numbers of the caller's own say nothing new, however many there are.
         let place = |error: &Value| text(error, "pointer").replace(|character: char| character.is_ascii_digit(), "");
         let known = errors.iter().filter(|error| text(error, "code") != "unknown_field");
         let faults: BTreeSet<_> = known.map(|error| text(error, "code") + &place(error)).take(3).collect();
         let sent: Vec<_> = self.sent.iter().map(|sent| sent.url.rsplit('/').next().unwrap_or_default()).collect();
-        let code = self.json.get("code").and_then(Value::as_str).unwrap_or_default();
         let media_type = self.response.header("content-type");
+        // What passes through may have a member of this name.
+        let code = json.get("code").filter(|_| self.response.status >= 400).and_then(Value::as_str).unwrap_or_default();
         format!("{} {media_type:?} {code} {faults:?} {sent:?}", self.response.status)
     }
 }

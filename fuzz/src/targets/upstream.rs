@@ -1,6 +1,7 @@
 //! What the database answers, in all its forms: nothing of it reaches the caller in a problem but what may.
 
 use serde_json::{Value, json};
+use shared::http::header::{ETAG, LOCATION};
 
 use super::reference::Members;
 use super::request::tell;
@@ -14,12 +15,16 @@ pub(crate) fn run(input: &str) -> Verdict {
     if told.response.header("content-type") == Some("application/problem+json") {
         let raised: Vec<_> = told.raised.iter().map(|raised| raised.code.name).collect();
         let again = tell(input, &|message: &mut Message| {
-            for answer in message.answers.iter_mut().flatten().filter(|answer| answer.status != 200) {
-                answer.body = essence(&answer.body, &raised).unwrap_or_default();
+            for (status, headers, body) in message.answers.iter_mut().flatten() {
+                if !matches!(status.as_u16(), 200 | 201) {
+                    *body = essence(body, &raised).unwrap_or_default();
+                    headers.remove(LOCATION);
+                    headers.remove(ETAG);
+                }
             }
         })?;
         for name in ["code", "title", "detail", "type", "status"] {
-            let (first, second) = (told.json.get(name), again.json.get(name));
+            let (first, second) = (told.response.json.get(name), again.response.json.get(name));
             ensure!(first == second, "the database's words get out: {first:?} {second:?}");
         }
         let after = told.response.header("retry-after");

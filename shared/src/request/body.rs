@@ -105,12 +105,11 @@ fn split(text: &str) -> Result<Vec<Member>, Malformed> {
             };
             Ok(members.0.into_iter().map(|(name, value)| Member { name: name.into_owned(), value: place(value) }).collect())
         }
-        // Of another type, and perhaps no JSON at all: only a second look tells.
-        Err(error) if error.is_data() => match serde_json::from_str::<&RawValue>(text) {
+        // Of another type, or no JSON at all: only a second look tells. (serde_json calls `1e400` a syntax error.)
+        Err(_) => match serde_json::from_str::<&RawValue>(text) {
             Ok(_) => Err(Malformed::NotAnObject),
             Err(error) => Err(not_json(error)),
         },
-        Err(error) => Err(not_json(error)),
     }
 }
 
@@ -151,6 +150,8 @@ mod tests {
             ("7", "validation_failed"),
             ("\"{}\"", "validation_failed"),
             ("null", "validation_failed"),
+            ("1e400", "validation_failed"),
+            ("\"\\ud800\"", "validation_failed"),
             ("[1", "invalid_json"),
             ("", "invalid_json"),
             ("{} {}", "invalid_json"),
