@@ -58,12 +58,16 @@ const split = (text) => {
   return list;
 };
 
-// Headers from lines, a name and a value by turns.
+// Headers from lines, a name and a value by turns. Values of the same name are one list.
 const headersOf = (lines) => {
   const headers = {};
   if (lines !== "") {
     const parts = lines.split("\n");
-    for (let at = 0; at < parts.length; at += 2) headers[parts[at]] = parts[at + 1];
+    for (let at = 0; at < parts.length; at += 2) {
+      const name = parts[at];
+      const value = parts[at + 1];
+      headers[name] = Object.hasOwn(headers, name) ? headers[name] + ", " + value : value;
+    }
   }
   return headers;
 };
