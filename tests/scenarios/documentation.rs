@@ -16,13 +16,14 @@ fn codes() -> Vec<&'static Code> {
 
 /// The sources of the crates in the wasm, without their tests.
 fn sources() -> Vec<String> {
-    let mut open: Vec<_> =
-        ["shared/src", "functions"].into_iter().map(|folder| repository().join(folder)).collect();
+    let mut open: Vec<_> = ["shared/src", "functions"].into_iter().map(|folder| repository().join(folder)).collect();
     let mut sources = Vec::new();
     while let Some(path) = open.pop() {
         if path.is_dir() {
             open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.components().any(|part| part.as_os_str() == "tests") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !path.components().any(|part| part.as_os_str() == "tests")
+        {
             let source = std::fs::read_to_string(&path).unwrap();
             sources.push(source.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned());
         }
@@ -93,4 +94,15 @@ fn chat_domain_md_names_the_test_of_each_of_the_sixteen_defects() {
         tests.split("async fn ").skip(1).map(|rest| rest.split('(').next().unwrap().to_owned()).collect();
     let known: BTreeSet<_> = known.into_iter().filter(|name| name.starts_with("defect_")).collect();
     assert_eq!((listed.len(), listed), (16, known));
+}
+
+#[test]
+fn architecture_md_quotes_the_handler_as_it_is() {
+    let text = std::fs::read_to_string(repository().join("docs/architecture.md")).unwrap();
+    let save = std::fs::read_to_string(repository().join("functions/chat-message/src/save.rs")).unwrap();
+    let quoted: Vec<_> = text.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(quoted.len(), 3, "the handler, the request type and the rule across fields");
+    for block in quoted {
+        assert!(save.contains(block), "save.rs does not read so any more:\n{block}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use shared::web;
+use shared::host::web;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Object, Reflect, Uint8Array};
-use shared::http::BodyError;
-use shared::web::{read_body, read_head};
+use shared::host::web::{read_body, read_head};
+use shared::host::{BodyError, Request as Head};
 
 use crate::driven::driven;
 use wasm_bindgen::JsValue;
@@ -60,12 +60,23 @@ impl Sender {
 
     /// What a function that takes ten bytes makes of it.
     async fn read(&self) -> Result<Vec<u8>, BodyError> {
+        self.read_claiming(None).await
+    }
+
+    /// The same of a body that claims to be of a length.
+    async fn read_claiming(&self, content_length: Option<&str>) -> Result<Vec<u8>, BodyError> {
         let init = RequestInit::new();
         init.set_method("POST");
         init.set_body(&self.stream);
         // Node and browsers want to hear that the answer comes after the body; hosts, which receive, do not.
         Reflect::set(&init, &"duplex".into(), &"half".into()).unwrap();
-        whole(read(Request::new_with_str_and_init(URL, &init).unwrap()).await)
+        let request = Request::new_with_str_and_init(URL, &init).unwrap();
+        if let Some(length) = content_length {
+            request.headers().set("content-length", length).unwrap();
+        }
+        let (head, body) = read(request).await;
+        assert_eq!(head.header("content-length"), content_length);
+        body
     }
 }
 
@@ -74,24 +85,20 @@ fn counting(count: usize) -> Vec<u8> {
 }
 
 /// A request as a function that takes ten bytes reads it.
-async fn read(request: Request) -> shared::http::Request {
+async fn read(request: Request) -> (Head, Result<Vec<u8>, BodyError>) {
     driven(async move {
-        let mut head = read_head(&request);
-        read_body(&request, 10, &mut head).await;
-        head
+        let head = read_head(&request);
+        let body = read_body(&request, &head, 10).await;
+        (head, body)
     })
     .await
-}
-
-fn whole(request: shared::http::Request) -> Result<Vec<u8>, BodyError> {
-    request.body_error.map_or(Ok(request.body), Err)
 }
 
 #[wasm_bindgen_test]
 async fn the_url_comes_apart_and_stays_encoded() {
     let init = RequestInit::new();
     init.set_method("DELETE");
-    let request = read(Request::new_with_str_and_init(URL, &init).unwrap()).await;
+    let (request, _) = read(Request::new_with_str_and_init(URL, &init).unwrap()).await;
     assert_eq!(request.method, "DELETE");
     assert_eq!(request.path, "/functions/v1/chat-message");
     assert_eq!(request.query, "session_id=%20a&limit=6");
@@ -111,15 +118,21 @@ async fn only_headers_a_function_may_read_come_in() {
     ] {
         request.headers().append(name, value).unwrap();
     }
-    let mut headers = read(request).await.headers;
-    headers.sort();
-    let expected = [("authorization", "Bearer a.b.c"), ("prefer", "a, b"), ("x-request-id", "r-1")];
-    assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())));
+    let (head, _) = read(request).await;
+    let mut headers: Vec<_> =
+        head.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    headers.sort_unstable();
+    assert_eq!(headers, [("authorization", "Bearer a.b.c"), ("prefer", "a, b"), ("x-request-id", "r-1")]);
 }
 
 #[wasm_bindgen_test]
 async fn a_request_without_a_body_has_an_empty_one() {
-    assert_eq!(whole(read(Request::new_with_str(URL).unwrap()).await), Ok(Vec::new()));
+    for method in ["GET", "POST", "DELETE"] {
+        let init = RequestInit::new();
+        init.set_method(method);
+        let (_, body) = read(Request::new_with_str_and_init(URL, &init).unwrap()).await;
+        assert_eq!(body, Ok(Vec::new()), "{method}");
+    }
     assert_eq!(Sender::new(&[Step::End]).read().await, Ok(Vec::new()));
 }
 
@@ -155,4 +168,30 @@ async fn a_body_that_breaks_off_is_interrupted() {
     for steps in [vec![Step::Break], vec![Step::Bytes(4), Step::Break]] {
         assert_eq!(Sender::new(&steps).read().await, Err(BodyError::Interrupted));
     }
+}
+
+#[wasm_bindgen_test]
+async fn a_length_that_is_claimed_changes_nothing() {
+    use Step::{Bytes, End};
+    // As long as it says; shorter; a claim that is none; and more than the function takes, though little is sent.
+    for claim in ["9", "10", "0", "", "x", "-9", "9, 9", "11", "99999999999999999999"] {
+        let sender = Sender::new(&[Bytes(4), Bytes(5), End]);
+        assert_eq!(sender.read_claiming(Some(claim)).await, Ok(counting(9)), "{claim}");
+        assert!(!sender.cancelled.get());
+    }
+    for claim in ["4", "10", "11"] {
+        let longer = Sender::new(&[Bytes(4), Bytes(7), End]);
+        assert_eq!(longer.read_claiming(Some(claim)).await, Err(BodyError::TooLarge), "{claim}");
+        let broken = Sender::new(&[Bytes(4), Step::Break]);
+        assert_eq!(broken.read_claiming(Some(claim)).await, Err(BodyError::Interrupted), "{claim}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_header_that_is_not_ascii_comes_in_as_it_is() {
+    let request = Request::new_with_str(URL).unwrap();
+    // A header's value is bytes; JavaScript shows each as a character of Latin-1.
+    request.headers().set("Idempotency-Key", "gr\u{fc}n").unwrap();
+    let (head, _) = read(request).await;
+    assert_eq!(head.header("idempotency-key"), Some("gr\u{fc}n"));
 }

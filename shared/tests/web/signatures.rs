@@ -1,9 +1,7 @@
 //! Signatures: what verifies, what does not, and keys that cannot be used.
 
-use shared::auth::Algorithm;
-use shared::host::Host;
-use shared::web::WebHost;
-use wasm_bindgen::JsValue;
+use shared::host::web::WebHost;
+use shared::host::{Algorithm, Host, Key};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::driven::driven;
@@ -11,22 +9,22 @@ use crate::signer::Signer;
 
 const DATA: &[u8] = b"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzb21lYm9keSJ9";
 
-async fn public_key(signer: &Signer) -> JsValue {
+async fn public_key(signer: &Signer) -> Key {
     import_key(Algorithm::Es256, &signer.jwk).await.expect("a usable key")
 }
 
-async fn is_good(key: &JsValue, signature: &[u8], data: &[u8]) -> bool {
+async fn is_good(key: &Key, signature: &[u8], data: &[u8]) -> bool {
     verify(Algorithm::Es256, key, signature, data).await
 }
 
-async fn import_key(algorithm: Algorithm, jwk: &str) -> Option<JsValue> {
+async fn import_key(algorithm: Algorithm, jwk: &str) -> Option<Key> {
     let jwk = jwk.to_owned();
-    driven(async move { WebHost.import_key(algorithm, &jwk).await }).await
+    driven(async move { WebHost::default().import_key(algorithm, &jwk).await }).await
 }
 
-async fn verify(algorithm: Algorithm, key: &JsValue, signature: &[u8], data: &[u8]) -> bool {
+async fn verify(algorithm: Algorithm, key: &Key, signature: &[u8], data: &[u8]) -> bool {
     let (key, signature, data) = (key.clone(), signature.to_vec(), data.to_vec());
-    driven(async move { WebHost.verify(algorithm, &key, &signature, &data).await }).await
+    driven(async move { WebHost::default().verify(algorithm, &key, &signature, &data).await }).await
 }
 
 #[wasm_bindgen_test]

@@ -1,7 +1,7 @@
 //! Someone who signs, with a key made for the occasion by WebCrypto.
 
 use js_sys::{Array, JSON, Promise, Reflect, Uint8Array};
-use shared::auth::Algorithm;
+use shared::host::Algorithm;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;

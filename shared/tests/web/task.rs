@@ -2,7 +2,7 @@
 
 use js_sys::Array;
 use shared::host::Host;
-use shared::web::{self, WebHost};
+use shared::host::web::{self, WebHost};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -15,7 +15,7 @@ async fn futures_that_wait_do_not_wait_for_each_other() {
     for number in 0..20_u32 {
         let future = async move {
             for _ in 0..3 {
-                WebHost.sleep(20 - number).await;
+                WebHost::default().sleep(20 - number).await;
             }
             JsValue::from(number)
         };
@@ -30,14 +30,14 @@ async fn futures_that_wait_do_not_wait_for_each_other() {
 async fn a_future_that_traps_is_answered_for_and_the_others_go_on() {
     let other = web::run(
         async {
-            WebHost.sleep(30).await;
+            WebHost::default().sleep(30).await;
             JsValue::from("other")
         },
         || JsValue::from("rescued"),
     );
     let trapped = web::run(
         async {
-            WebHost.sleep(1).await;
+            WebHost::default().sleep(1).await;
             core::arch::wasm32::unreachable()
         },
         || JsValue::from("rescued"),
@@ -63,7 +63,7 @@ async fn the_stack_that_a_trap_leaves_behind_is_given_back() {
     for _ in 0..64 {
         // The caller of a first poll is wasm, and puts the stack back itself. So this waits once.
         let future = async {
-            WebHost.sleep(0).await;
+            WebHost::default().sleep(0).await;
             trap_in_a_large_frame()
         };
         let trapped = web::run(future, || JsValue::from("rescued"));

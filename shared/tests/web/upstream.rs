@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Function, JSON, Promise, Reflect};
+use js_sys::{Function, JSON, Promise, Reflect, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -59,18 +59,43 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn write(this: &Reply, text: &str);
 
+    #[wasm_bindgen(method, js_name = write)]
+    fn write_array(this: &Reply, bytes: &Uint8Array);
+
+    #[wasm_bindgen(method)]
+    fn on(this: &Reply, event: &str, listener: &JsValue);
+
     #[wasm_bindgen(method)]
     pub(crate) fn end(this: &Reply);
 
     /// Breaks the connection.
     #[wasm_bindgen(method)]
     pub(crate) fn destroy(this: &Reply);
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(then: &JsValue, ms: u32);
 }
 
 impl Reply {
     /// Sends status and headers.
     pub(crate) fn head(&self, status: u16, headers: &str) {
         self.write_head(status, &JSON::parse(headers).unwrap());
+    }
+
+    /// Sends a part of the body.
+    pub(crate) fn write_bytes(&self, bytes: &[u8]) {
+        self.write_array(&Uint8Array::from(bytes));
+    }
+
+    /// Breaks the connection after what was written has arrived.
+    pub(crate) fn break_soon(&self) {
+        let reply: Reply = JsValue::from(self).unchecked_into();
+        set_timeout(&Closure::once_into_js(move || reply.destroy()), 50);
+    }
+
+    /// Calls `then` when the connection is closed.
+    pub(crate) fn on_close(&self, then: impl FnOnce() + 'static) {
+        self.on("close", &Closure::once_into_js(then));
     }
 }
 

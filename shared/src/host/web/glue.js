@@ -49,12 +49,16 @@ export const readHead = (request, names) => {
   return head;
 };
 
-// Headers from lines, a name and a value by turns.
+// Headers from lines, a name and a value by turns. Values of the same name are one list.
 const headersOf = (lines) => {
-  const headers = {};
+  const headers = { __proto__: null };
   if (lines !== "") {
     const parts = lines.split("\n");
-    for (let at = 0; at < parts.length; at += 2) headers[parts[at]] = parts[at + 1];
+    for (let at = 0; at < parts.length; at += 2) {
+      const name = parts[at];
+      const value = parts[at + 1];
+      headers[name] = name in headers ? headers[name] + ", " + value : value;
+    }
   }
   return headers;
 };

@@ -7,6 +7,7 @@ mod task;
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::sync::Once;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use js_sys::{Array, Object, Reflect, Uint8Array};
@@ -91,8 +92,10 @@ pub struct WebHost {
 impl WebHost {
     /// The host this module runs on.
     pub fn new() -> Self {
-        // `worker` has a hook that logs what a panic says, and that may quote what a caller wrote.
-        std::panic::set_hook(Box::new(|_| ()));
+        // `worker` has a hook that logs what a panic says, and that may quote what a caller wrote. Replaced once: after
+        // a panic that ended in a trap, std takes the thread to be panicking for good, and setting a hook panics.
+        static QUIET: Once = Once::new();
+        QUIET.call_once(|| std::panic::set_hook(Box::new(|_| ())));
         Self::default()
     }
 
