@@ -30,7 +30,7 @@ cargo xtask dev [--host workers|supabase] [--ephemeral] [--api-port N] [--db-por
 
 cargo xtask test [--host workers|supabase] [--only STEP]...
     Everything CI checks; the last line is `N passed, N failed`. Steps:
-    fmt, clippy, unit, fuzz, wasm, glue, build, deploy, migrations, advisors, conformance, faults
+    fmt, clippy, unit, fuzz, wasm, openapi, glue, build, deploy, migrations, advisors, conformance, faults
       SELVEDGE_LOAD_SECONDS   how long faults lets 100 callers call at once (default 60)
 
 cargo xtask fuzz [TARGET]... [--seconds N] [--executions N] [--seed N]
@@ -56,6 +56,9 @@ cargo xtask token [--sub UUID] [--role ROLE] [--ttl SECONDS] [--alg ES256|RS256|
 cargo xtask machines
     Checks the state machines, and writes their migrations and pictures: docs/machines.md.
 
+cargo xtask openapi
+    Writes docs/openapi: an OpenAPI 3.1 document of each function.
+
 cargo xtask doctor
     What is installed, what is missing, and the command that mends it.";
 
@@ -78,6 +81,8 @@ pub enum Command {
     Token(TokenOptions),
     /// `machines`.
     Machines,
+    /// `openapi`.
+    OpenApi,
     /// `doctor`.
     Doctor,
 }
@@ -120,6 +125,7 @@ fn read(parser: &mut Parser, env: &dyn Fn(&str) -> Option<String>) -> Result<Com
             "bench" => bench(parser),
             "token" => token(parser),
             "machines" => alone(parser, Command::Machines),
+            "openapi" => alone(parser, Command::OpenApi),
             "doctor" => alone(parser, Command::Doctor),
             other => Err(Error::new(format!("there is no command {other:?}")).cure("cargo xtask --help").into()),
         },

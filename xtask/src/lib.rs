@@ -17,6 +17,7 @@ pub mod host;
 pub mod issuer;
 pub mod jwt;
 pub mod machines;
+pub mod openapi;
 pub mod progress;
 pub mod rsa_key;
 pub mod signals;
@@ -58,6 +59,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
             Command::Build(options) => build::run(&checkout, &options).await,
             Command::Token(options) => token::run(&checkout, &options),
             Command::Machines => machines::run(&checkout).map(|()| ExitCode::SUCCESS),
+            Command::OpenApi => openapi::run(&checkout).map(|()| ExitCode::SUCCESS),
             Command::Doctor => doctor::run(&checkout).await,
             Command::Bench(options) => bench::run(&checkout, &options).await,
             Command::Test(options) => check::run(&checkout, &options).await,

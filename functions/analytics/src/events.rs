@@ -17,7 +17,7 @@ use shared::upstream::Database;
 use crate::event::{EVENT_MAX_BYTES, Event, EventDraft};
 
 /// Most events of a request.
-const MAX_EVENTS: usize = 500;
+pub(crate) const MAX_EVENTS: usize = 500;
 /// Longest token read from a body, in characters: enough that one that is too long gets the same 401 as in the header.
 const TOKEN_MAX_CHARS: usize = 64 * 1024;
 
@@ -29,14 +29,14 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 
 /// What the query may say.
 #[derive(Debug, Request)]
-struct Options {
+pub(crate) struct Options {
     /// The request is a beacon: nobody reads its response, which is 204.
     beacon: Option<Flag>,
 }
 
 /// What is around the events of a batch.
 #[derive(Debug, Request)]
-struct Envelope {
+pub(crate) struct Envelope {
     /// When the request was sent, by the client's clock: tells how wrong that is.
     sent_at: Option<DateTime>,
     /// The sender's token, for beacons, which can send no headers. Never in a URL.
@@ -45,7 +45,7 @@ struct Envelope {
 
 /// What may stand beside the fields of a single event.
 #[derive(Debug, Request)]
-struct Beside {
+pub(crate) struct Beside {
     /// The sender's token, for beacons.
     access_token: Option<Text<TOKEN_MAX_CHARS>>,
 }
@@ -142,7 +142,12 @@ impl<S> FromRequest<S> for Batch {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn fields() -> shared::request::schema::Fields {
-        crate::openapi::batch_fields()
+        crate::openapi::fields()
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn bodies() -> Vec<(&'static str, serde_json::Value)> {
+        crate::openapi::bodies()
     }
 }
 

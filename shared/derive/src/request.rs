@@ -230,6 +230,7 @@ fn reading(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
 /// `FromRequest` and `Field` of the request type.
 fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_>]) -> TokenStream {
     let (name, draft) = (&input.ident, draft_name(input));
+    let (title, docs) = (name.to_string(), docs(&input.attrs));
     let (generics, settings) = match &container.settings {
         Some(settings) => (quote!(), quote!(#settings)),
         None => (quote!(<S>), quote!(S)),
@@ -253,6 +254,11 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
             #[cfg(not(target_arch = "wasm32"))]
             fn fields() -> ::shared::request::schema::Fields {
                 <Self as ::shared::request::Flatten>::fields()
+            }
+
+            #[cfg(not(target_arch = "wasm32"))]
+            fn bodies() -> ::std::vec::Vec<(&'static str, ::shared::serde_json::Value)> {
+                ::std::vec![("application/json", <Self as ::shared::request::Field>::schema())]
             }
         }
     };
@@ -325,7 +331,8 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
 
             #[cfg(not(target_arch = "wasm32"))]
             fn schema() -> ::shared::serde_json::Value {
-                ::shared::request::schema::object(<Self as ::shared::request::Flatten>::fields().iter())
+                let fields = <Self as ::shared::request::Flatten>::fields();
+                ::shared::request::schema::titled(#title, #docs, ::shared::request::schema::body(&fields))
             }
         }
     }

@@ -28,7 +28,7 @@ impl<S: 'static> Extract<S> for Caller {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn describe(described: &mut super::openapi::Described) {
-        described.caller = super::openapi::Access::User;
+        described.caller = Some(super::openapi::Access::User);
     }
 }
 
@@ -42,7 +42,8 @@ impl<S: 'static, T: FromRequest<S> + 'static> Extract<S> for Input<T> {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn describe(described: &mut super::openapi::Described) {
-        described.read(Primary::Body, T::fields());
+        described.reads = Some(T::fields());
+        described.bodies = T::bodies();
     }
 }
 
@@ -56,7 +57,7 @@ impl<S: 'static, T: FromRequest<S> + 'static> Extract<S> for Query<T> {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn describe(described: &mut super::openapi::Described) {
-        described.read(Primary::Query, T::fields());
+        described.reads = Some(T::fields());
     }
 }
 
@@ -70,7 +71,7 @@ impl<S: 'static> Extract<S> for Visitor {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn describe(described: &mut super::openapi::Described) {
-        described.caller = super::openapi::Access::Anonymous;
+        described.caller = Some(super::openapi::Access::Anonymous);
     }
 }
 
@@ -102,7 +103,7 @@ impl<S: 'static, T: FromRequest<S> + CarriesToken + 'static> Extract<S> for Sign
     #[cfg(not(target_arch = "wasm32"))]
     fn describe(described: &mut super::openapi::Described) {
         <Input<T> as Extract<S>>::describe(described);
-        described.caller = super::openapi::Access::Anonymous;
+        described.caller = Some(super::openapi::Access::Anonymous);
     }
 }
 
@@ -123,7 +124,7 @@ impl<S: 'static> Extract<S> for Credentials<S> {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn describe(described: &mut super::openapi::Described) {
-        described.caller = super::openapi::Access::Public;
+        described.caller = Some(super::openapi::Access::Public);
     }
 }
 
@@ -141,5 +142,10 @@ impl<S: 'static> Extract<S> for Database {
         let (arrival, spent) = (&context.arrival, Rc::clone(&context.record.spent));
         let (request, id) = (Rc::clone(&arrival.request), Rc::clone(&arrival.request_id));
         Ok(Self::new(Rc::clone(&context.edge.upstream), request, id, spent, context.raises))
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn describe(described: &mut super::openapi::Described) {
+        described.calls_database = true;
     }
 }

@@ -26,7 +26,7 @@ const WAIT_MS: u32 = 20;
 
 /// What a caller may ask of `/health`.
 #[derive(Request)]
-struct Ask {
+pub(super) struct Ask {
     /// Whether to ask the database too.
     deep: Option<Flag>,
 }

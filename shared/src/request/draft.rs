@@ -58,6 +58,10 @@ pub trait FromRequest<S>: Sized {
     /// What the request looks like, for OpenAPI.
     #[cfg(not(target_arch = "wasm32"))]
     fn fields() -> super::schema::Fields;
+
+    /// What the body may be, for OpenAPI: media types, each with its JSON Schema.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn bodies() -> Vec<(&'static str, serde_json::Value)>;
 }
 
 /// A field while the others are still being read.

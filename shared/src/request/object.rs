@@ -51,6 +51,6 @@ impl<const MAX: usize> Field for JsonObject<MAX> {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn schema() -> serde_json::Value {
-        serde_json::json!({ "type": "object" })
+        serde_json::json!({ "type": "object", "additionalProperties": true })
     }
 }

@@ -33,10 +33,10 @@ pub struct FieldSchema {
 }
 
 impl FieldSchema {
-    /// The JSON Schema with the description in it.
+    /// The JSON Schema with the description in it. A request type has its own.
     pub fn described(&self) -> Value {
         let mut schema = self.schema.clone();
-        if let (Some(members), false) = (schema.as_object_mut(), self.description.is_empty()) {
+        if let Some(members) = schema.as_object_mut().filter(|members| !members.contains_key("title")) {
             members.insert("description".to_owned(), json!(self.description));
         }
         schema
@@ -64,8 +64,25 @@ pub fn object<'a>(fields: impl Iterator<Item = &'a FieldSchema> + Clone) -> Valu
     Value::Object(schema)
 }
 
+/// The JSON Schema of a body with those of these fields that come from it.
+pub fn body(fields: &Fields) -> Value {
+    object(fields.iter().filter(|field| !matches!(field.from, From::Path | From::Query)))
+}
+
+/// The same schema with a title, by which the document refers to it, and a description.
+pub fn titled(title: &str, description: &str, mut schema: Value) -> Value {
+    if let Some(members) = schema.as_object_mut() {
+        members.insert("title".to_owned(), json!(title));
+        members.insert("description".to_owned(), json!(description));
+    }
+    schema
+}
+
 /// The same schema, or null.
 fn nullable(mut schema: Value) -> Value {
+    if schema.get("title").is_some() {
+        return json!({ "anyOf": [schema, { "type": "null" }] });
+    }
     if let Some(members) = schema.as_object_mut() {
         if let Some(kind) = members.get_mut("type") {
             *kind = json!([kind.clone(), "null"]);

@@ -9,6 +9,7 @@ pub mod faults;
 pub mod fresh_database;
 pub mod leftovers;
 pub mod migrations;
+pub mod openapi;
 pub mod report;
 pub mod rust;
 pub mod typescript;
@@ -30,12 +31,13 @@ use crate::{
 use report::{Outcome, Report};
 
 /// The steps, in the order they run.
-pub const STEPS: [&str; 12] = [
+pub const STEPS: [&str; 13] = [
     "fmt",
     "clippy",
     "unit",
     "fuzz",
     "wasm",
+    "openapi",
     "build",
     "glue",
     "deploy",
@@ -91,8 +93,11 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     if wanted("wasm") {
         wasm::tests(checkout, report).await?;
     }
-    if ["build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"].into_iter().any(wanted) {
+    if ["openapi", "build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"].into_iter().any(wanted) {
         npm::ensure(checkout).await?;
+    }
+    if wanted("openapi") {
+        report.step("openapi", openapi::check(checkout)).await;
     }
     // The steps after it use what it builds, so it runs even when it is not asked for; then it is not counted.
     if ["build", "glue", "deploy", "conformance", "faults"].into_iter().any(wanted) {
