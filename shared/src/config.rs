@@ -112,8 +112,9 @@ impl<'a> Variables<'a> {
     /// `SELVEDGE_X` goes before `SUPABASE_X`: hosted Supabase reserves the latter names for itself and lets nobody set
     /// them.
     pub fn get(&self, name: &str) -> Option<String> {
-        let value =
-            |name: &str| (self.lookup)(name).map(|value| value.trim_ascii().to_owned()).filter(|value| !value.is_empty());
+        let value = |name: &str| {
+            (self.lookup)(name).map(|value| value.trim_ascii().to_owned()).filter(|value| !value.is_empty())
+        };
         let ours = name.strip_prefix("SUPABASE_").and_then(|rest| value(&format!("SELVEDGE_{rest}")));
         ours.or_else(|| value(name))
     }

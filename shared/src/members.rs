@@ -31,7 +31,10 @@ impl<'a> Members<'a> {
 
     /// Whether a name stands twice.
     pub fn has_duplicates(&self) -> bool {
-        self.0.iter().enumerate().any(|(place, (name, _))| self.0.iter().take(place).any(|(earlier, _)| earlier == name))
+        self.0
+            .iter()
+            .enumerate()
+            .any(|(place, (name, _))| self.0.iter().take(place).any(|(earlier, _)| earlier == name))
     }
 }
 

@@ -59,7 +59,7 @@ impl Forge {
     /// A token of any bytes, signed.
     pub fn sign_bytes(&self, header: &[u8], payload: &[u8]) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        let signature = URL_SAFE_NO_PAD.encode(&self.key.signature(&signed));
+        let signature = URL_SAFE_NO_PAD.encode(self.key.signature(&signed));
         format!("{signed}.{signature}")
     }
 

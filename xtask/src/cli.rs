@@ -36,7 +36,7 @@ cargo xtask test [--host workers|supabase] [--only STEP]...
 cargo xtask fuzz [TARGET]... [--seconds N] [--executions N] [--seed N]
     Feeds the parsers what nobody would write, and checks what comes of it: each target for a minute, unless told
     otherwise. A failing input is added to the corpus, fuzz/corpus/TARGET. Targets:
-    token, chat-message, fsm-transition, analytics, upstream, cursors, json, encodings, date-time
+    token, chat-message, fsm-transition, analytics, upstream, cursors, objects, uuid, date-time, numbers
 
 cargo xtask build [workers|supabase] [FUNCTION...]
     Release wasm and glue, and a table of their sizes.

@@ -49,7 +49,10 @@ const OF_SESSIONS: &[Raised] = &[NO_SESSION];
 /// What `save_message` raises.
 const OF_SAVING: &[Raised] = &[
     NO_SESSION,
-    Raised::new(&ID_REUSED, "This id already stands for another message of the session. Make a new id for a new message."),
+    Raised::new(
+        &ID_REUSED,
+        "This id already stands for another message of the session. Make a new id for a new message.",
+    ),
     Raised::new(&RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
         .with(&[RETRY_AFTER_MEMBER]),
 ];

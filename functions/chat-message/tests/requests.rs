@@ -108,7 +108,8 @@ fn save_body() -> String {
 #[test]
 fn a_message_is_one_request_as_the_caller() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let given = request("POST", "/", &save_body()).with("traceparent", Some(trace)).with("accept", Some("secret-looking"));
+    let given =
+        request("POST", "/", &save_body()).with("traceparent", Some(trace)).with("accept", Some("secret-looking"));
     let (edge, host) = edge();
     let location = format!("?session_id={SESSION}&limit=1&before=ZGVzYzo4");
     host.answer_with(201, &[("location", &location)], SAVED);

@@ -2,7 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Data, DeriveInput, Error, Field, Fields, GenericArgument, Ident, Path, PathArguments, Result, Type, Visibility};
+use syn::{
+    Data, DeriveInput, Error, Field, Fields, GenericArgument, Ident, Path, PathArguments, Result, Type, Visibility,
+};
 
 use crate::docs;
 
@@ -139,14 +141,18 @@ fn draft(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
 /// `ReadFields` of the draft.
 fn reading(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
     let (output, name) = (&input.ident, draft_name(input));
-    let arms: Vec<_> = members.iter().filter(|member| !member.is_flattened).filter_map(|Member { ident, name, from, .. }| {
-        let source = match from {
-            From::Path => return None,
-            From::Query => quote!(_),
-            _ => quote!(::shared::request::Source::Primary),
-        };
-        Some(quote! { (#name, #source) => self.#ident.read(value, at, faults), })
-    }).collect();
+    let arms: Vec<_> = members
+        .iter()
+        .filter(|member| !member.is_flattened)
+        .filter_map(|Member { ident, name, from, .. }| {
+            let source = match from {
+                From::Path => return None,
+                From::Query => quote!(_),
+                _ => quote!(::shared::request::Source::Primary),
+            };
+            Some(quote! { (#name, #source) => self.#ident.read(value, at, faults), })
+        })
+        .collect();
     let flattened: Vec<_> = members.iter().filter(|member| member.is_flattened).map(|member| member.ident).collect();
     let path = members.iter().filter(|member| member.from == From::Path).map(|Member { ident, name, .. }| {
         quote! {
@@ -165,7 +171,8 @@ fn reading(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
         Some(quote! { self.#ident.#settle(parts, &::shared::request::At::Root.member(#name), faults); })
     });
     let required = members.iter().filter(|member| !member.is_optional && !member.is_flattened);
-    let required = required.map(|Member { ident, name, .. }| quote! { self.#ident.require(&at.member(#name), faults); });
+    let required =
+        required.map(|Member { ident, name, .. }| quote! { self.#ident.require(&at.member(#name), faults); });
     let values = members.iter().map(|Member { ident, is_optional, is_flattened, .. }| {
         let take = match (is_flattened, is_optional) {
             (true, _) => quote!(::shared::request::ReadFields::finish(self.#ident)),
@@ -236,7 +243,9 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
         None => (quote!(<S>), quote!(S)),
     };
     let check = match (&container.check, &container.settings) {
-        (Some(check), Some(_)) => quote!(|draft: &#draft, faults: &mut ::shared::request::Faults| #check(draft, settings, faults)),
+        (Some(check), Some(_)) => {
+            quote!(|draft: &#draft, faults: &mut ::shared::request::Faults| #check(draft, settings, faults))
+        }
         (Some(check), None) => quote!(#check),
         (None, _) => quote!(|_: &#draft, _: &mut ::shared::request::Faults| ()),
     };

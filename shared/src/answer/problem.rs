@@ -239,7 +239,8 @@ mod tests {
     #[test]
     fn a_problem_names_its_code_status_request_and_fields() {
         let fault = Fault::bounded("too_long", "must be at most 9 characters long".to_owned());
-        let response = Problem::invalid(vec![FieldError { pointer: "/message".to_owned(), fault }]).into_response("r-1");
+        let response =
+            Problem::invalid(vec![FieldError { pointer: "/message".to_owned(), fault }]).into_response("r-1");
         assert_eq!(response.status(), 422);
         assert_eq!(header(&response, "content-type").as_deref(), Some("application/problem+json"));
         assert_eq!(

@@ -99,12 +99,7 @@ impl KeyStore {
     }
 
     /// The key of the issuer's set that a token names, the set fetched or refetched should it be time to.
-    async fn of_set(
-        &self,
-        host: &dyn Host,
-        config: &Config,
-        token: &SignedToken<'_>,
-    ) -> Result<PublicKey, Problem> {
+    async fn of_set(&self, host: &dyn Host, config: &Config, token: &SignedToken<'_>) -> Result<PublicKey, Problem> {
         if let Some(fixed) = &config.jwks {
             if self.fetched_ms.get().is_none() {
                 self.replace(fixed, host.now_ms());
@@ -347,7 +342,8 @@ mod tests {
 
     #[test]
     fn a_configured_set_is_never_fetched() {
-        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(Some(&FakeHost::key_set(&["k1"]))));
+        let (host, keys, config) =
+            (FakeHost::default(), KeyStore::default(), config(Some(&FakeHost::key_set(&["k1"]))));
         assert_eq!(find(&keys, &host, &config, "k1"), "ok");
         assert_eq!(find(&keys, &host, &config, "k2"), "unknown_key");
         assert!(host.sent.borrow().is_empty());
@@ -375,7 +371,8 @@ mod tests {
         };
         let found = |alg: &str, config: &Config| {
             let text = token(alg);
-            let found = run(KeyStore::default().find(&FakeHost::default(), config, &SignedToken::parse(&text).unwrap()));
+            let found =
+                run(KeyStore::default().find(&FakeHost::default(), config, &SignedToken::parse(&text).unwrap()));
             found.unwrap().map(|(algorithm, _)| algorithm.name()).map_err(|problem| problem.code.name)
         };
         let set = FakeHost::key_set(&["k1"]);

@@ -51,7 +51,8 @@ impl<S: 'static> Function<S> {
     #[must_use]
     pub fn route(mut self, path: &'static str, methods: Methods<S>) -> Self {
         let segments = path.split('/').filter(|segment| !segment.is_empty());
-        let segments = segments.map(|segment| if segment.starts_with('{') { Segment::Param } else { Segment::Is(segment) });
+        let segments =
+            segments.map(|segment| if segment.starts_with('{') { Segment::Param } else { Segment::Is(segment) });
         self.routes.push(Route { path, segments: segments.collect(), methods: methods.0 });
         self
     }

@@ -83,9 +83,14 @@ mod tests {
 
     #[test]
     fn an_object_is_known_by_its_ends() {
-        for (text, is_object) in
-            [("{}", true), (r#"{"a":1}"#, true), ("[]", false), ("", false), (r#"{"a":"018f"#, false), ("<html>", false)]
-        {
+        for (text, is_object) in [
+            ("{}", true),
+            (r#"{"a":1}"#, true),
+            ("[]", false),
+            ("", false),
+            (r#"{"a":"018f"#, false),
+            ("<html>", false),
+        ] {
             assert_eq!(Body::from(text).is_json_object(), is_object, "{text}");
         }
         assert!(!Body::Empty.is_json_object());

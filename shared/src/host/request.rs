@@ -23,7 +23,10 @@ pub const READ_HEADERS: &[&str] = &[
 
 /// The same by method: each is asked for where it means something. The last is for all other methods.
 pub const READ_BY_METHOD: [(&[&str], &[&str]); 3] = [
-    (&["GET", "HEAD"], &["accept", "authorization", "if-none-match", "origin", "traceparent", "tracestate", "x-request-id"]),
+    (
+        &["GET", "HEAD"],
+        &["accept", "authorization", "if-none-match", "origin", "traceparent", "tracestate", "x-request-id"],
+    ),
     (&["OPTIONS"], &["access-control-request-method", "origin", "traceparent", "tracestate", "x-request-id"]),
     (
         &[],

@@ -103,7 +103,11 @@ fn split(text: &str) -> Result<Vec<Member>, Malformed> {
                 let start = value.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
                 start..start + value.get().len()
             };
-            Ok(members.0.into_iter().map(|(name, value)| Member { name: name.into_owned(), value: place(value) }).collect())
+            Ok(members
+                .0
+                .into_iter()
+                .map(|(name, value)| Member { name: name.into_owned(), value: place(value) })
+                .collect())
         }
         // Of another type, or no JSON at all: only a second look tells. (serde_json calls `1e400` a syntax error.)
         Err(_) => match serde_json::from_str::<&RawValue>(text) {

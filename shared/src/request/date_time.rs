@@ -39,7 +39,10 @@ impl Field for DateTime {
 
 fn is_date_time(text: &str) -> bool {
     // `time` knows leap seconds only at the end of a month; PostgreSQL takes `:60` in any minute.
-    let of_59 = text.get(16..19).filter(|seconds| *seconds == ":60").map(|_| format!("{}:59{}", text.get(..16).unwrap_or_default(), text.get(19..).unwrap_or_default()));
+    let of_59 = text
+        .get(16..19)
+        .filter(|seconds| *seconds == ":60")
+        .map(|_| format!("{}:59{}", text.get(..16).unwrap_or_default(), text.get(19..).unwrap_or_default()));
     let is_separated = text.as_bytes().get(10).is_some_and(|byte| matches!(byte, b'T' | b't'));
     let decimals = text.split_once('.').map_or(1, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
     let Ok(parsed) = OffsetDateTime::parse(of_59.as_deref().unwrap_or(text), &Rfc3339) else { return false };

@@ -182,7 +182,10 @@ pub fn read<D: ReadFields>(
         Primary::Body => {
             let content_type = parts.request.header(http::header::CONTENT_TYPE);
             if !content_type.is_none_or(|given| is_utf8(given, "application/json")) {
-                return Err(Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json, in UTF-8."));
+                return Err(Problem::new(
+                    &code::UNSUPPORTED_MEDIA_TYPE,
+                    "Send the body as application/json, in UTF-8.",
+                ));
             }
             parts.body.members()?
         }
@@ -211,9 +214,8 @@ pub fn read_query<D: ReadFields>(query: &str, source: Source, draft: &mut D, fau
     if query.is_empty() {
         return;
     }
-    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| !GATEWAY_PARAMETERS.contains(&&**name))
-        .collect();
+    let parameters: Vec<_> =
+        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !GATEWAY_PARAMETERS.contains(&&**name)).collect();
     let members = parameters.iter().map(|(name, value)| (&**name, Value::Text(value)));
     read_members(members, source, draft, &At::Root, faults);
 }

@@ -9,8 +9,7 @@ use super::value::{Field, Value};
 use crate::answer::Fault;
 use crate::host::Host;
 
-const NOT_A_UUID: Fault =
-    Fault::new("invalid_uuid", "must be a UUID such as 018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e");
+const NOT_A_UUID: Fault = Fault::new("invalid_uuid", "must be a UUID such as 018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e");
 
 /// A UUID of any version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,8 +73,8 @@ impl Field for Id {
 #[cfg(test)]
 mod tests {
     use super::Id;
-    use crate::host::fake::FakeHost;
     use crate::host::Host;
+    use crate::host::fake::FakeHost;
     use proptest::prelude::{any, prop_assert_eq, proptest};
     use uuid::{Uuid, Variant};
 

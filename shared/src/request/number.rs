@@ -79,7 +79,10 @@ fn at_least_zero(value: Value<'_>) -> Option<f64> {
     let json = value.json();
     let is_number = json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     // `-0` is 0 (and `+ 0.0` makes it so).
-    json.parse().ok().filter(|number: &f64| is_number && number.is_finite() && *number >= 0.0).map(|number| number + 0.0)
+    json.parse()
+        .ok()
+        .filter(|number: &f64| is_number && number.is_finite() && *number >= 0.0)
+        .map(|number| number + 0.0)
 }
 
 /// A JSON number from 0 to 1, however it is written.

@@ -127,7 +127,8 @@ mod tests {
     }
 
     fn json() -> impl Strategy<Value = Value> {
-        let leaf = proptest::prop_oneof![(-1e300..1e300_f64).prop_map(Value::from), any::<String>().prop_map(Value::from)];
+        let leaf =
+            proptest::prop_oneof![(-1e300..1e300_f64).prop_map(Value::from), any::<String>().prop_map(Value::from)];
         leaf.prop_recursive(4, 32, 4, |inner| {
             let object = proptest::collection::vec((any::<String>(), inner.clone()), 0..4);
             proptest::prop_oneof![

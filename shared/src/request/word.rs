@@ -22,7 +22,8 @@ pub trait Word: Copy + 'static {
 pub fn read_word<W: Word>(value: Value<'_>) -> Result<W, Fault> {
     let text = value.string()?;
     let found = W::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    found.ok_or_else(|| Fault::bounded(NOT_ALLOWED, format!("must be {}", listed(W::ALL.iter().map(|(word, _)| *word)))))
+    found
+        .ok_or_else(|| Fault::bounded(NOT_ALLOWED, format!("must be {}", listed(W::ALL.iter().map(|(word, _)| *word)))))
 }
 
 /// `a`, `a or b`, `a, b or c`.

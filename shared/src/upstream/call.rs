@@ -285,8 +285,7 @@ mod tests {
 
     #[test]
     fn every_try_has_only_the_time_that_is_left() {
-        let (_, host) =
-            called(&[Ok((503, Some(4), "")), Ok((503, Some(4), "")), Ok((200, None, ""))], &Rc::default());
+        let (_, host) = called(&[Ok((503, Some(4), "")), Ok((503, Some(4), "")), Ok((200, None, ""))], &Rc::default());
         let left: Vec<_> = host.sent.borrow().iter().map(|sent| sent.timeout_ms).collect();
         assert_eq!(left, [10_000, 6000, 2000]);
     }

@@ -221,7 +221,10 @@ impl<'a> Reader<'a> {
             }
             let branches: Vec<_> = branches.into_iter().map(|branch| self.branch(branch, &place)).collect();
             events.push(
-                branches.into_iter().collect::<Option<_>>().map(|branches| Event { name: name.clone().into_owned(), branches }),
+                branches
+                    .into_iter()
+                    .collect::<Option<_>>()
+                    .map(|branches| Event { name: name.clone().into_owned(), branches }),
             );
         }
         events.into_iter().collect()

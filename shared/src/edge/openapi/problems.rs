@@ -112,7 +112,8 @@ pub(super) fn codes(described: &Described) -> Vec<&'static Code> {
         (described.calls_database, OF_DATABASE),
         (reads.iter().any(|field| is_word(field.from, &field.schema)), OF_PATHS),
     ];
-    let mut codes: Vec<_> = groups.into_iter().filter(|(is_on, _)| *is_on).flat_map(|(_, codes)| codes).copied().collect();
+    let mut codes: Vec<_> =
+        groups.into_iter().filter(|(is_on, _)| *is_on).flat_map(|(_, codes)| codes).copied().collect();
     codes.sort_by_key(|code| (code.status, code.name));
     codes.dedup();
     codes

@@ -14,9 +14,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{
-    Algorithm, Body, FetchError, HeldBody, Host, INBOUND_HEADERS, Inbound, Key, LocalFuture, Outbound,
-};
+use super::{Algorithm, Body, FetchError, HeldBody, Host, INBOUND_HEADERS, Inbound, Key, LocalFuture, Outbound};
 pub use js_sys::Promise;
 pub use request::{read_body, read_head, write_response};
 use task::outcome;
