@@ -28,7 +28,8 @@ pub fn documents() -> Result<Vec<Document>> {
     ];
     let document = |(name, json): (&str, std::result::Result<serde_json::Value, String>)| {
         let mut json = json.map_err(|faults| {
-            Error::new(format!("{name}:\n{faults}")).cure(format!("functions/{name}/src/openapi.rs declares operations"))
+            Error::new(format!("{name}:\n{faults}"))
+                .cure(format!("functions/{name}/src/openapi.rs declares operations"))
         })?;
         // Whatever another crate's features make of the order of members.
         json.sort_all_objects();

@@ -79,39 +79,42 @@ struct Date(String);
 
 /// The document, or what is wrong with this declaration.
 pub fn openapi() -> Result<Value, String> {
-    Api::new("Selvedge: analytics", "Takes events in batches, counts each once, and tells callers their own statistics.")
-        .field_codes(&["access_token_mismatch", "invalid_event_type", "invalid_json"])
-        .operation(Method::POST, "/", events())
-        .operation(
-            Method::POST,
-            "/logs",
-            Operation::new("record_log", "Keeps a line of a client's log")
-                .request(
-                    "application/json",
-                    "error",
-                    json!({ "log_level": "ERROR", "component": "composer", "message": "could not render" }),
-                )
-                .answer(Answer::json::<Line>(
-                    201,
-                    "The line is kept.",
-                    json!({ "id": "5c1f4a9e-7a3c-4a3e-9a55-0b6f3c1d2e4f", "replayed": false }),
-                )),
-        )
-        .operation(
-            Method::GET,
-            "/summary",
-            Operation::new("get_analytics_summary", "What the caller's events come to").answer(Answer::json::<Summary>(
-                200,
-                "The statistics.",
-                json!({
-                    "event_counts": { "llm_turn_completed": 5 },
-                    "completion_stats": { "total_sessions": 3, "completed": 1, "completion_rate": 33.33 },
-                    "daily": [{ "date": "2026-11-21", "event_type": "llm_turn_completed", "count": 5 }],
-                    "omitted": { "event_counts": 0, "daily": 0 },
-                }),
+    Api::new(
+        "Selvedge: analytics",
+        "Takes events in batches, counts each once, and tells callers their own statistics.",
+    )
+    .field_codes(&["access_token_mismatch", "invalid_event_type", "invalid_json"])
+    .operation(Method::POST, "/", events())
+    .operation(
+        Method::POST,
+        "/logs",
+        Operation::new("record_log", "Keeps a line of a client's log")
+            .request(
+                "application/json",
+                "error",
+                json!({ "log_level": "ERROR", "component": "composer", "message": "could not render" }),
+            )
+            .answer(Answer::json::<Line>(
+                201,
+                "The line is kept.",
+                json!({ "id": "5c1f4a9e-7a3c-4a3e-9a55-0b6f3c1d2e4f", "replayed": false }),
             )),
-        )
-        .document(&crate::function())
+    )
+    .operation(
+        Method::GET,
+        "/summary",
+        Operation::new("get_analytics_summary", "What the caller's events come to").answer(Answer::json::<Summary>(
+            200,
+            "The statistics.",
+            json!({
+                "event_counts": { "llm_turn_completed": 5 },
+                "completion_stats": { "total_sessions": 3, "completed": 1, "completion_rate": 33.33 },
+                "daily": [{ "date": "2026-11-21", "event_type": "llm_turn_completed", "count": 5 }],
+                "omitted": { "event_counts": 0, "daily": 0 },
+            }),
+        )),
+    )
+    .document(&crate::function())
 }
 
 fn events() -> Operation {

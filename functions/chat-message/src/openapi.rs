@@ -148,7 +148,11 @@ pub fn openapi() -> Result<Value, String> {
         .operation(
             Method::GET,
             "/sessions/{id}",
-            Operation::new("get_session", "One session").answer(Answer::json::<Session>(200, "The session.", session())),
+            Operation::new("get_session", "One session").answer(Answer::json::<Session>(
+                200,
+                "The session.",
+                session(),
+            )),
         )
         .operation(
             Method::DELETE,
@@ -160,8 +164,11 @@ pub fn openapi() -> Result<Value, String> {
         .operation(
             Method::GET,
             "/sessions/{id}/summaries/{type}",
-            Operation::new("get_session_summary", "The latest summary of a type")
-                .answer(Answer::json::<Summary>(200, "The summary.", summary())),
+            Operation::new("get_session_summary", "The latest summary of a type").answer(Answer::json::<Summary>(
+                200,
+                "The summary.",
+                summary(),
+            )),
         )
         .operation(
             Method::PUT,
@@ -174,12 +181,15 @@ pub fn openapi() -> Result<Value, String> {
         .operation(
             Method::GET,
             "/risk-detections",
-            Operation::new("list_risk_detections", "A page of what was detected in the caller's messages, latest first")
-                .answer(Answer::json::<RiskDetections>(
-                    200,
-                    "The page.",
-                    json!({ "risk_detections": [risk_detection()], "next": null }),
-                )),
+            Operation::new(
+                "list_risk_detections",
+                "A page of what was detected in the caller's messages, latest first",
+            )
+            .answer(Answer::json::<RiskDetections>(
+                200,
+                "The page.",
+                json!({ "risk_detections": [risk_detection()], "next": null }),
+            )),
         )
         .document(&crate::function())
 }

@@ -93,7 +93,8 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     if wanted("wasm") {
         wasm::tests(checkout, report).await?;
     }
-    if ["openapi", "build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"].into_iter().any(wanted) {
+    if ["openapi", "build", "glue", "deploy", "migrations", "advisors", "conformance", "faults"].into_iter().any(wanted)
+    {
         npm::ensure(checkout).await?;
     }
     if wanted("openapi") {

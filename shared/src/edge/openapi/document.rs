@@ -117,10 +117,14 @@ impl Builder {
             let header = json!({ "description": description, "schema": { "type": "string" } });
             headers.insert((*name).to_owned(), header);
         }
-        let content: Map<_, _> = answer.content.iter().map(|content| {
-            let schema = (content.schema)(&mut self.api.generator);
-            (content.media_type.to_owned(), json!({ "schema": schema, "example": content.example }))
-        }).collect();
+        let content: Map<_, _> = answer
+            .content
+            .iter()
+            .map(|content| {
+                let schema = (content.schema)(&mut self.api.generator);
+                (content.media_type.to_owned(), json!({ "schema": schema, "example": content.example }))
+            })
+            .collect();
         let mut response = json!({ "description": answer.description, "headers": headers });
         if let Some(members) = response.as_object_mut().filter(|_| !content.is_empty()) {
             members.insert("content".to_owned(), Value::Object(content));
@@ -138,7 +142,7 @@ impl Builder {
         own: impl Iterator<Item = &'a Raised>,
     ) -> Vec<(String, Value)> {
         let mut by_status: BTreeMap<u16, (Vec<&Code>, bool)> = BTreeMap::new();
-        for code in problems::codes(described) {
+        for code in problems::codes(method, described) {
             by_status.entry(code.status).or_default().0.push(code);
         }
         for raised in own {
@@ -165,7 +169,8 @@ impl Builder {
     }
 
     fn finish<S>(mut self, function: &Function<S>) -> Result<Value, String> {
-        let left = self.api.operations.keys().map(|(method, path)| format!("{method} {path} is declared and is no operation"));
+        let left =
+            self.api.operations.keys().map(|(method, path)| format!("{method} {path} is declared and is no operation"));
         self.faults.extend(left);
         if !self.faults.is_empty() {
             return Err(self.faults.join("\n"));
@@ -260,7 +265,8 @@ fn parameters(fields: &[FieldSchema], has_body: bool) -> Vec<Value> {
 }
 
 fn idempotency_key(field: &str) -> Value {
-    let description = format!("The same as `{field}`, bare or as a quoted string. Where both are given they must agree.");
+    let description =
+        format!("The same as `{field}`, bare or as a quoted string. Where both are given they must agree.");
     header("Idempotency-Key", &description, json!({ "type": "string", "pattern": "^\"?[0-9A-Fa-f-]{36}\"?$" }))
 }
 
@@ -276,12 +282,16 @@ fn header(name: &str, description: &str, schema: Value) -> Value {
 }
 
 fn body(described: &Described, declared: &Operation) -> Value {
-    let content: Map<_, _> = described.bodies.iter().map(|(media_type, schema)| {
-        let of_type = declared.requests.iter().filter(|(known, _, _)| known == media_type);
-        let examples: Map<_, _> =
-            of_type.map(|(_, name, value)| ((*name).to_owned(), json!({ "value": value }))).collect();
-        ((*media_type).to_owned(), json!({ "schema": schema, "examples": examples }))
-    }).collect();
+    let content: Map<_, _> = described
+        .bodies
+        .iter()
+        .map(|(media_type, schema)| {
+            let of_type = declared.requests.iter().filter(|(known, _, _)| known == media_type);
+            let examples: Map<_, _> =
+                of_type.map(|(_, name, value)| ((*name).to_owned(), json!({ "value": value }))).collect();
+            ((*media_type).to_owned(), json!({ "schema": schema, "examples": examples }))
+        })
+        .collect();
     json!({ "required": true, "content": content })
 }
 
