@@ -1,6 +1,7 @@
 //! What every answer carries, whoever asks for what.
 
 use conformance::client::call;
+use conformance::openapi;
 use conformance::person::{Person, message};
 use conformance::stack::Stack;
 use uuid::Uuid;
@@ -25,6 +26,16 @@ async fn a_request_id_is_echoed_when_it_is_one_and_made_when_it_is_not() {
     let one = person.call("GET", "chat-message", "/nowhere").send().await;
     let two = person.call("GET", "chat-message", "/nowhere").send().await;
     assert_ne!(one.header("x-request-id"), two.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn exchanges_are_held_to_the_openapi_documents() {
+    let person = Person::new(&Stack::running()).await;
+    for function in ["analytics", "chat-message", "fsm-transition"] {
+        let before = openapi::checked();
+        person.call("GET", function, "/health").send().await;
+        assert!(openapi::checked() > before, "{function}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::openapi::{self, Exchange};
+
 type Body = BoxBody<Bytes, std::convert::Infallible>;
 
 /// A request being built.
@@ -17,6 +19,8 @@ pub struct Call {
     url: String,
     headers: Vec<(String, String)>,
     body: Body,
+    /// The body again, to be checked.
+    sent: Bytes,
 }
 
 /// What came back.
@@ -32,7 +36,8 @@ pub struct Answer {
 
 /// Begins a request.
 pub fn call(method: &str, url: impl Into<String>) -> Call {
-    Call { method: method.parse().unwrap(), url: url.into(), headers: Vec::new(), body: Full::default().boxed() }
+    let (method, body) = (method.parse().unwrap(), Full::default().boxed());
+    Call { method, url: url.into(), headers: Vec::new(), body, sent: Bytes::new() }
 }
 
 impl Call {
@@ -52,13 +57,15 @@ impl Call {
     /// Sends any body.
     #[must_use]
     pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
-        self.body = Full::new(body.into()).boxed();
+        self.sent = body.into();
+        self.body = Full::new(self.sent.clone()).boxed();
         self.header("content-type", content_type)
     }
 
     /// Sends a body in chunks, without saying how long it will be.
     #[must_use]
     pub fn chunks(mut self, content_type: &str, chunks: Vec<Bytes>) -> Self {
+        self.sent = chunks.concat().into();
         let frames = chunks.into_iter().map(|chunk| Ok(Frame::data(chunk)));
         self.body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
         self.header("content-type", content_type)
@@ -70,10 +77,10 @@ impl Call {
         self.try_send().await.unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
-    /// The same, where it may be that no answer comes.
+    /// The same, where it may be that no answer comes. One that comes must be as the OpenAPI document says.
     pub async fn try_send(self) -> Result<Answer, String> {
-        let mut request = Request::builder().method(self.method).uri(&self.url);
-        for (name, value) in self.headers {
+        let mut request = Request::builder().method(&self.method).uri(&self.url);
+        for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         let connections: Connections<HttpConnector, Body> = Connections::builder(TokioExecutor::new()).build_http();
@@ -81,7 +88,16 @@ impl Call {
         let response = connections.request(request).await.map_err(|error| format!("{error:?}"))?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
-        Ok(Answer { status: parts.status, headers: parts.headers, bytes })
+        let answer = Answer { status: parts.status, headers: parts.headers, bytes };
+        let exchange = Exchange {
+            method: self.method.as_str(),
+            url: &self.url,
+            headers: &self.headers,
+            body: &self.sent,
+            answer: &answer,
+        };
+        openapi::check(&exchange).unwrap_or_else(|violation| panic!("{violation}"));
+        Ok(answer)
     }
 }
 

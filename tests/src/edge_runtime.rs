@@ -11,6 +11,7 @@ use xtask::stack::service::Service;
 use xtask::stack::{function_env, ports, probe};
 use xtask::tools::toolbox::Toolbox;
 
+use crate::openapi;
 use crate::stack::Stack;
 
 /// A function that runs outside the stack, on the stack's database. Dropped, it is killed.
@@ -44,6 +45,7 @@ impl EdgeRuntime {
         let url = format!("http://127.0.0.1:{port}/{function}");
         let ready = service.until_ready(Duration::from_secs(20), probe::until_ok(&format!("{url}/health"))).await;
         ready.unwrap_or_else(|error| panic!("{error}"));
+        openapi::runs_at(&url, function);
         Self { url, service }
     }
 

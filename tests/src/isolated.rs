@@ -7,6 +7,7 @@ use xtask::stack::service::Service;
 use xtask::stack::{deno, function_env, ports, workerd};
 use xtask::tools::toolbox::Toolbox;
 
+use crate::openapi;
 use crate::scratch::Scratch;
 use crate::stack::Stack;
 
@@ -42,6 +43,7 @@ impl Isolated {
             let started = deno::start(&scratch, checkout, &toolbox, &ports, &variables).await;
             (format!("http://127.0.0.1:{port}/{function}"), started)
         };
+        openapi::runs_at(&url, function);
         let services = started.unwrap_or_else(|error| panic!("{error}"));
         Self { url, _services: services, _scratch: scratch }
     }

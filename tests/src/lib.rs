@@ -26,6 +26,7 @@ pub mod key_server;
 pub mod ledger;
 pub mod lost_answer;
 pub mod machine;
+pub mod openapi;
 pub mod person;
 pub mod scratch;
 pub mod scratch_database;

@@ -142,7 +142,7 @@ impl Builder {
         own: impl Iterator<Item = &'a Raised>,
     ) -> Vec<(String, Value)> {
         let mut by_status: BTreeMap<u16, (Vec<&Code>, bool)> = BTreeMap::new();
-        for code in problems::codes(described) {
+        for code in problems::codes(method, described) {
             by_status.entry(code.status).or_default().0.push(code);
         }
         for raised in own {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -37,12 +38,13 @@ const OF_CALLERS: &[&Code] = &[
 const OF_DATABASE: &[&Code] = &[
     &code::TOKEN_REJECTED,
     &code::FORBIDDEN,
-    &code::CONFLICT,
     &code::VALIDATION_FAILED,
     &code::UPSTREAM_ERROR,
     &code::UPSTREAM_UNAVAILABLE,
     &code::UPSTREAM_TIMEOUT,
 ];
+/// Those of one that writes.
+const OF_WRITES: &[&Code] = &[&code::CONFLICT];
 /// Those of one whose path has a word out of a list.
 const OF_PATHS: &[&Code] = &[&code::NOT_FOUND];
 /// Those of requests that are of no operation.
@@ -101,7 +103,7 @@ impl JsonSchema for FieldError {
 }
 
 /// The codes that come of what an operation extracts.
-pub(super) fn codes(described: &Described) -> Vec<&'static Code> {
+pub(super) fn codes(method: &Method, described: &Described) -> Vec<&'static Code> {
     let reads = described.reads.as_deref().unwrap_or_default();
     let is_word = |from: From, schema: &Value| from == From::Path && schema.get("enum").is_some();
     let groups = [
@@ -110,6 +112,7 @@ pub(super) fn codes(described: &Described) -> Vec<&'static Code> {
         (!described.bodies.is_empty(), OF_BODIES),
         (described.caller.is_some(), OF_CALLERS),
         (described.calls_database, OF_DATABASE),
+        (described.calls_database && *method != Method::GET, OF_WRITES),
         (reads.iter().any(|field| is_word(field.from, &field.schema)), OF_PATHS),
     ];
     let mut codes: Vec<_> =
@@ -227,12 +230,12 @@ pub(super) fn security(caller: Option<Access>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS};
+    use super::{ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS, OF_WRITES};
     use crate::answer::code;
 
     #[test]
     fn every_code_comes_of_something() {
-        let groups = [ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS].concat();
+        let groups = [ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS, OF_WRITES].concat();
         let missing: Vec<_> = code::ALL.iter().filter(|code| !groups.contains(code)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
