@@ -92,7 +92,7 @@ async fn requests_under_way_while_another_traps_are_answered() {
     assert_eq!(row.get::<_, i64>(0), 6);
 }
 
-/// After a trap `driver.js` puts the stack back with this export. Without it, it goes on, and each trap costs stack.
+/// After a trap `glue.js` puts the stack back with this export. Without it, it goes on, and each trap costs stack.
 #[test]
 fn every_module_exports_its_stack_pointer() {
     let checkout = Checkout::this();

@@ -81,12 +81,12 @@ mod tests {
     #[test]
     fn the_shim_names_the_functions_own_files_and_every_snippet() {
         let function = Function { name: "chat-message".into() };
-        let shim = workers_shim(&function, &["./snippets/shared-1/driver.js".into()]);
+        let shim = workers_shim(&function, &["./snippets/shared-1/glue.js".into()]);
         for line in [
             r#"import module from "./chat_message_bg.wasm";"#,
-            r#"import * as snippet0 from "./snippets/shared-1/driver.js";"#,
+            r#"import * as snippet0 from "./snippets/shared-1/glue.js";"#,
             r#"  "./chat_message_bg.js": glue,"#,
-            r#"  "./snippets/shared-1/driver.js": snippet0,"#,
+            r#"  "./snippets/shared-1/glue.js": snippet0,"#,
         ] {
             assert!(shim.lines().any(|found| found == line), "{line} in\n{shim}");
         }

@@ -11,7 +11,7 @@ use super::report::Outcome;
 use crate::{error::Result, stack::function_env::DECOYS};
 use record::{Asked, Entry, Record, Sent};
 
-/// What shared/src/postgrest.rs sends with a call of a database function, and may.
+/// What shared/src/upstream/call.rs sends with a call of a database function, and may.
 const WITH_A_CALL: [&str; 6] = ["authorization", "apikey", "content-type", "x-request-id", "traceparent", "tracestate"];
 
 /// What may go with a fetch of the key set, which is made on nobody's behalf.
