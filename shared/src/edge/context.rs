@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use super::Edge;
+use super::services::Services;
 use crate::answer::Problem;
 use crate::auth::{self, Caller};
 use crate::host::Request;
@@ -22,7 +22,7 @@ pub struct Arrival {
 
 /// A request with its body, and all there is to answer it with.
 pub struct Context<S> {
-    pub(crate) edge: Rc<Edge<S>>,
+    pub(super) services: Rc<Services<S>>,
     pub(crate) arrival: Rc<Arrival>,
     pub(crate) body: RequestBody,
     /// The path's parameters.
@@ -49,9 +49,9 @@ pub(crate) struct Record {
 impl<S> Context<S> {
     /// Verifies a caller's token.
     pub(crate) async fn verify(&self, token: &str) -> Result<Caller, Problem> {
-        let host = &self.edge.host;
+        let host = &self.services.host;
         let started_ms = host.now_ms();
-        let caller = self.edge.authenticator.authenticate(token).await;
+        let caller = self.services.authenticator.authenticate(token).await;
         self.record.auth_ms.set(host.now_ms().saturating_sub(started_ms));
         let caller = caller?;
         self.record.user.set(Some(caller.user));
@@ -69,7 +69,7 @@ impl<S> Context<S> {
     /// What a request type is read from.
     pub(crate) fn with_parts<T>(&self, read: impl FnOnce(&Parts<'_>) -> T) -> T {
         // Made at most once: whoever reads the request twice reads the same.
-        let make_id = || *self.id.get_or_init(|| Id::new(&*self.edge.host));
+        let make_id = || *self.id.get_or_init(|| Id::new(&*self.services.host));
         read(&Parts { request: &self.arrival.request, body: &self.body, params: &self.params, make_id: &make_id })
     }
 }

@@ -37,7 +37,7 @@ pub struct Input<T>(pub T);
 
 impl<S: 'static, T: FromRequest<S> + 'static> Extract<S> for Input<T> {
     async fn extract(context: &Rc<Context<S>>) -> Result<Self, Problem> {
-        context.with_parts(|parts| T::from_request(parts, Primary::Body, &context.edge.settings)).map(Self)
+        context.with_parts(|parts| T::from_request(parts, Primary::Body, &context.services.settings)).map(Self)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -52,7 +52,7 @@ pub struct Query<T>(pub T);
 
 impl<S: 'static, T: FromRequest<S> + 'static> Extract<S> for Query<T> {
     async fn extract(context: &Rc<Context<S>>) -> Result<Self, Problem> {
-        context.with_parts(|parts| T::from_request(parts, Primary::Query, &context.edge.settings)).map(Self)
+        context.with_parts(|parts| T::from_request(parts, Primary::Query, &context.services.settings)).map(Self)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -141,7 +141,7 @@ impl<S: 'static> Extract<S> for Database {
     async fn extract(context: &Rc<Context<S>>) -> Result<Self, Problem> {
         let (arrival, spent) = (&context.arrival, Rc::clone(&context.record.spent));
         let (request, id) = (Rc::clone(&arrival.request), Rc::clone(&arrival.request_id));
-        Ok(Self::new(Rc::clone(&context.edge.upstream), request, id, spent, context.raises))
+        Ok(Self::new(Rc::clone(&context.services.upstream), request, id, spent, context.raises))
     }
 
     #[cfg(not(target_arch = "wasm32"))]

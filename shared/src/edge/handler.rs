@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 
-use super::Outcome;
 use super::context::Context;
 use super::extract::Extract;
-use crate::host::LocalFuture;
+use crate::answer::Problem;
+use crate::host::{LocalFuture, Response};
+
+/// What comes of a request: a response, or a problem that becomes one.
+pub type Outcome = Result<Response, Problem>;
 
 /// A handler whose arguments are known to nobody else.
 pub(crate) type BoxedHandler<S> = Box<dyn Fn(Rc<Context<S>>) -> LocalFuture<'static, Outcome>>;

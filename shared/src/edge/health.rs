@@ -7,9 +7,11 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
-use super::{Edge, Outcome, not_allowed};
+use super::handler::Outcome;
+use super::route::{Function, not_allowed};
+use super::services::Services;
 use crate::answer;
-use crate::host::Host;
+use crate::host::{Host, Response};
 use crate::request::{Flag, FromRequest as _, Primary, Request};
 use crate::upstream::Rpc;
 
@@ -71,29 +73,29 @@ impl Health {
         self.last.set(Some(found));
         self.probing_until_ms.set(0);
     }
-}
 
-impl<S: 'static> Edge<S> {
-    pub(super) async fn health(&self, context: &Rc<Context<S>>) -> Outcome {
+    /// Responds to a request for the health of a function.
+    pub(super) async fn respond<S>(&self, function: &Function<S>, context: &Rc<Context<S>>) -> Outcome {
         let request = &context.arrival.request;
         context.record.route.set("/health");
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return not_allowed(request, ["GET", "HEAD"].into_iter());
         }
         let ask = context.with_parts(|parts| Ask::from_request(parts, Primary::Query, &()))?;
+        let services = &context.services;
         let found = match ask.deep {
             Some(Flag) => {
-                self.check_configuration()?;
-                Some(self.probe(context).await)
+                services.check_configuration()?;
+                Some(self.probe(services, context).await)
             }
             None => None,
         };
-        Ok(self.report(found))
+        Ok(report(function, services, found))
     }
 
-    async fn probe(&self, context: &Context<S>) -> Probe {
-        let timeout_ms = self.config.timeout_ms.min(TIMEOUT_MS);
-        if let Some(recent) = self.health.recent(&*self.host, timeout_ms).await {
+    async fn probe<S>(&self, services: &Services<S>, context: &Context<S>) -> Probe {
+        let timeout_ms = services.config.timeout_ms.min(TIMEOUT_MS);
+        if let Some(recent) = self.recent(&*services.host, timeout_ms).await {
             return recent;
         }
         let spent = &context.record.spent;
@@ -106,36 +108,36 @@ impl<S: 'static> Edge<S> {
             timeout_ms,
             spent,
         };
-        let found = self.upstream.call(rpc).await;
+        let found = services.upstream.call(rpc).await;
         let fresh = Probe {
             is_connected: found.is_ok_and(|found| found.status == StatusCode::OK),
             latency_ms: spent.db_ms.get(),
             retries: spent.retries.get(),
-            checked_ms: self.host.now_ms(),
+            checked_ms: services.host.now_ms(),
         };
-        self.health.found(fresh);
+        self.found(fresh);
         fresh
     }
+}
 
-    /// The response: shallow, or with what a probe found.
-    fn report(&self, found: Option<Probe>) -> crate::host::Response {
-        let is_ok = found.is_none_or(|found| found.is_connected);
-        let mut body = Map::new();
-        let mut add = |name: &str, value: Value| body.insert(name.to_owned(), value);
-        add("status", json!(if is_ok { "ok" } else { "degraded" }));
-        add("function", json!(self.function.name));
-        add("version", json!(self.function.version));
-        for (name, value) in &self.function.health {
-            add(name, value.clone());
-        }
-        if let Some(Probe { latency_ms, retries, checked_ms, .. }) = found {
-            add("database", json!(if is_ok { "connected" } else { "disconnected" }));
-            add("latency_ms", json!(latency_ms));
-            add("breaker", json!(self.upstream.breaker.state(self.host.now_ms())));
-            add("retries", json!(retries));
-            add("checked_at", json!(self.host.timestamp(checked_ms)));
-        }
-        let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        answer::json(status, Value::Object(body).to_string())
+/// The response: shallow, or with what a probe found.
+fn report<S>(function: &Function<S>, services: &Services<S>, found: Option<Probe>) -> Response {
+    let is_ok = found.is_none_or(|found| found.is_connected);
+    let mut body = Map::new();
+    let mut add = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    add("status", json!(if is_ok { "ok" } else { "degraded" }));
+    add("function", json!(function.name));
+    add("version", json!(function.version));
+    for (name, value) in &function.health {
+        add(name, value.clone());
     }
+    if let Some(Probe { latency_ms, retries, checked_ms, .. }) = found {
+        add("database", json!(if is_ok { "connected" } else { "disconnected" }));
+        add("latency_ms", json!(latency_ms));
+        add("breaker", json!(services.upstream.breaker.state(services.host.now_ms())));
+        add("retries", json!(retries));
+        add("checked_at", json!(services.host.timestamp(checked_ms)));
+    }
+    let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer::json(status, Value::Object(body).to_string())
 }

@@ -12,6 +12,7 @@ mod log;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod openapi;
 mod route;
+mod services;
 
 use std::rc::Rc;
 
@@ -19,22 +20,17 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::answer::{self, ETag, Problem, code, set_header};
-use crate::auth::Authenticator;
-use crate::config::{Config, Variables};
 use crate::host::{Body, BodyError, Host, Request, Response};
 use crate::request::{Id, RequestBody};
-use crate::upstream::{Breaker, Upstream};
 use context::Record;
 pub use context::{Arrival, Context};
 pub use extract::{CarriesToken, Credentials, Extract, Head, Input, Query, Signed, Visitor};
-pub use handler::Handler;
+pub use handler::{Handler, Outcome};
 use health::Health;
 use log::Line;
 pub use route::{BODY_LIMIT, Function, Layer, Methods, get, post};
-use route::{Operation, Route};
-
-/// What comes of a request: a response, or a problem that becomes one.
-pub type Outcome = Result<Response, Problem>;
+use route::{Operation, Route, not_allowed};
+use services::Services;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -44,28 +40,16 @@ const REQUEST_ID_MAX_CHARS: usize = 128;
 
 /// A function on a host, for as long as the isolate lives.
 pub struct Edge<S> {
-    host: Rc<dyn Host>,
     function: Function<S>,
-    settings: S,
-    config: Rc<Config>,
-    /// Names of the variables that are missing or wrong: with any, only `/health` works.
-    faulty: Vec<&'static str>,
-    authenticator: Authenticator,
-    upstream: Rc<Upstream>,
+    services: Rc<Services<S>>,
     health: Health,
 }
 
 impl<S: 'static> Edge<S> {
     /// Reads the configuration and begins to serve.
     pub fn new(host: Rc<dyn Host>, function: Function<S>, lookup: &dyn Fn(&str) -> Option<String>) -> Rc<Self> {
-        let mut variables = Variables::new(lookup);
-        let config = Rc::new(Config::read(&mut variables));
-        let settings = (function.settings)(&mut variables);
-        let faulty = variables.faulty().to_vec();
-        let authenticator = Authenticator::new(Rc::clone(&host), Rc::clone(&config));
-        let breaker = Rc::<Breaker>::default();
-        let upstream = Rc::new(Upstream { host: Rc::clone(&host), config: Rc::clone(&config), breaker });
-        Rc::new(Self { host, function, settings, config, faulty, authenticator, upstream, health: Health::default() })
+        let services = Rc::new(Services::new(host, function.settings, lookup));
+        Rc::new(Self { function, services, health: Health::default() })
     }
 
     /// Longest request body read, in bytes.
@@ -77,9 +61,9 @@ impl<S: 'static> Edge<S> {
     pub fn arrival(&self, request: Request) -> Arrival {
         let request_id = match request.header(X_REQUEST_ID) {
             Some(id) if is_request_id(id) => id.into(),
-            _ => Id::new(&*self.host).to_string().into(),
+            _ => Id::new(&*self.services.host).to_string().into(),
         };
-        Arrival { request: Rc::new(request), request_id, started_ms: self.host.now_ms() }
+        Arrival { request: Rc::new(request), request_id, started_ms: self.services.host.now_ms() }
     }
 
     /// Responds to a request.
@@ -90,7 +74,7 @@ impl<S: 'static> Edge<S> {
         let (route, params) = found.map_or((None, Vec::new()), |(route, params)| (Some(route), params));
         let operation = route.and_then(|route| route.operation(&request.method));
         let context = Rc::new(Context {
-            edge: Rc::clone(&self),
+            services: Rc::clone(&self.services),
             arrival,
             body: RequestBody::new(body),
             params,
@@ -99,7 +83,7 @@ impl<S: 'static> Edge<S> {
             id: Default::default(),
         });
         let outcome = if path == [health::PATH] {
-            self.health(&context).await
+            self.health.respond(&self.function, &context).await
         } else {
             self.handle(route, operation, &context).await
         };
@@ -138,7 +122,7 @@ impl<S: 'static> Edge<S> {
         context.record.route.set(route.path);
         match operation {
             Some(operation) => {
-                self.check_configuration()?;
+                self.services.check_configuration()?;
                 route::handle(operation, Rc::clone(context)).await
             }
             None => {
@@ -163,8 +147,8 @@ impl<S: 'static> Edge<S> {
         if request.method == Method::HEAD {
             *response.body_mut() = Body::Empty;
         }
-        cors::apply(&self.config.allowed_origins, request, &mut response);
-        let now_ms = self.host.now_ms();
+        cors::apply(&self.services.config.allowed_origins, request, &mut response);
+        let now_ms = self.services.host.now_ms();
         let dur_ms = now_ms.saturating_sub(*started_ms);
         let (auth_ms, db_ms) = (record.auth_ms.get(), record.spent.db_ms.get());
         let headers = response.headers_mut();
@@ -173,9 +157,9 @@ impl<S: 'static> Edge<S> {
         set_header(headers, X_REQUEST_ID, request_id);
         set_header(headers, SERVER_TIMING, &format!("auth;dur={auth_ms}, db;dur={db_ms}, total;dur={dur_ms}"));
         let status = response.status().as_u16();
-        if log::level(status) >= self.config.log_level {
-            self.host.log(&log::line(&Line {
-                ts: &self.host.timestamp(*started_ms),
+        if log::level(status) >= self.services.config.log_level {
+            self.services.host.log(&log::line(&Line {
+                ts: &self.services.host.timestamp(*started_ms),
                 level: log::level(status).name(),
                 function: self.function.name,
                 request_id,
@@ -187,19 +171,10 @@ impl<S: 'static> Edge<S> {
                 dur_ms,
                 db_ms,
                 retries: record.spent.retries.get(),
-                breaker: self.upstream.breaker.state(now_ms),
+                breaker: self.services.upstream.breaker.state(now_ms),
             }));
         }
         response
-    }
-
-    /// Names the variables at fault, never their values.
-    fn check_configuration(&self) -> Result<(), Problem> {
-        if self.faulty.is_empty() {
-            return Ok(());
-        }
-        let names = self.faulty.join(", ");
-        Err(Problem::new(&code::MISCONFIGURED, format!("Missing or wrong: {names}. See docs/configuration.md.")))
     }
 
     /// The path's segments below the function: a Worker is asked for `/…`, a function behind Supabase's gateway for
@@ -217,16 +192,6 @@ impl<S: 'static> Edge<S> {
         };
         segments.split_off(prefix)
     }
-}
-
-/// A response to a method that a resource does not have.
-fn not_allowed<'a>(request: &Request, methods: impl Iterator<Item = &'a str>) -> Outcome {
-    let allow = cors::allow(methods);
-    if request.method == Method::OPTIONS {
-        return Ok(allow);
-    }
-    let methods = allow.headers().get(http::header::ALLOW).and_then(|methods| methods.to_str().ok());
-    Err(Problem::method_not_allowed(methods.unwrap_or_default().to_owned()))
 }
 
 /// The names of a method, and of `HEAD` where there is `GET`.

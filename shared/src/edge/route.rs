@@ -5,7 +5,9 @@ use std::rc::Rc;
 use http::Method;
 
 use super::context::Context;
-use super::handler::{BoxedHandler, Handler, boxed};
+use super::cors;
+use super::handler::{BoxedHandler, Handler, Outcome, boxed};
+use crate::answer::Problem;
 use crate::config::Variables;
 use crate::host::{Request, Response};
 use crate::request::RequestBody;
@@ -179,6 +181,16 @@ impl<S: 'static> Methods<S> {
 }
 
 /// Calls an operation's handler.
-pub(crate) async fn handle<S>(operation: &Operation<S>, context: Rc<Context<S>>) -> super::Outcome {
+pub(crate) async fn handle<S>(operation: &Operation<S>, context: Rc<Context<S>>) -> Outcome {
     (operation.handler)(context).await
+}
+
+/// A response to a method that a resource does not have.
+pub(super) fn not_allowed<'a>(request: &Request, methods: impl Iterator<Item = &'a str>) -> Outcome {
+    let allow = cors::allow(methods);
+    if request.method == Method::OPTIONS {
+        return Ok(allow);
+    }
+    let methods = allow.headers().get(http::header::ALLOW).and_then(|methods| methods.to_str().ok());
+    Err(Problem::method_not_allowed(methods.unwrap_or_default().to_owned()))
 }

@@ -121,7 +121,9 @@ async fn a_header_comes_in_where_it_means_something() {
         ("PATCH", "idempotency-key if-match origin"),
     ] {
         let request = request(method);
-        for name in ["accept", "if-none-match", "access-control-request-method", "idempotency-key", "if-match", "origin"] {
+        for name in
+            ["accept", "if-none-match", "access-control-request-method", "idempotency-key", "if-match", "origin"]
+        {
             request.headers().set(name, "x").unwrap();
         }
         let head = read_head(&request);

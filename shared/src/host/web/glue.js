@@ -66,7 +66,7 @@ const headersOf = (lines) => {
 export const makeResponse = (status, headers, body) => new Response(body, { status, headers: headersOf(headers) });
 
 // One request to another server. `body` is a Uint8Array of the whole response where it has at most `buffer` bytes, and
-// else a stream of all of it.
+// else a stream of all of it, of which `first` is the first byte.
 export async function exchange(method, url, headers, sent, ms, buffer, names) {
   const response = await fetch(url, {
     method,
@@ -80,22 +80,20 @@ export async function exchange(method, url, headers, sent, ms, buffer, names) {
     const value = response.headers.get(name);
     if (value !== null) head += (head && "\n") + name + "\n" + value;
   }
-  const body = await readUpTo(response, buffer);
-  return { status: response.status, head, body, isWhole: body instanceof Uint8Array };
+  return { status: response.status, head, ...(await readUpTo(response, buffer)) };
 }
 
 async function readUpTo(response, buffer) {
   const { body } = response;
-  if (body === null || buffer === 0xffffffff) return new Uint8Array(await response.arrayBuffer());
   const length = response.headers.get("content-length");
-  if (length !== null && Number(length) <= buffer) return new Uint8Array(await response.arrayBuffer());
-  // It is longer, then, unless that is the length of something compressed.
-  if (length !== null && !response.headers.has("content-encoding")) return body;
+  if (body === null || buffer === 0xffffffff || (length !== null && Number(length) <= buffer)) {
+    return { body: new Uint8Array(await response.arrayBuffer()), isWhole: true };
+  }
   const begun = await begin(body, buffer + 1);
-  if (begun.byteLength <= buffer) return begun;
+  if (begun.byteLength <= buffer) return { body: begun, isWhole: true };
   const { readable, writable } = new Pipe();
   passOn(begun, body, writable).catch((reason) => body.cancel(reason).catch(() => {})); // the reader is gone
-  return readable;
+  return { body: readable, isWhole: false, first: begun[0] };
 }
 
 // Workers have a pipe that is not JavaScript, and a read that waits for so many bytes.

@@ -61,6 +61,9 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = isWhole)]
     fn is_whole(this: &Exchanged) -> bool;
 
+    #[wasm_bindgen(method, getter)]
+    fn first(this: &Exchanged) -> Option<u8>;
+
     fn exchange(
         method: &str,
         url: &str,
@@ -124,25 +127,33 @@ impl WebHost {
         Ok(Inbound {
             status: StatusCode::from_u16(found.status()).unwrap_or(StatusCode::BAD_GATEWAY),
             headers,
-            body: Body::Held(Box::new(HeldValue(found.body(), found.is_whole()))),
+            body: Body::Held(Box::new(HeldValue {
+                value: found.body(),
+                is_whole: found.is_whole(),
+                first: found.first(),
+            })),
         })
     }
 }
 
 /// A body that stays in JavaScript: a `Uint8Array` where it is whole, and else a stream.
-struct HeldValue(JsValue, bool);
+struct HeldValue {
+    value: JsValue,
+    is_whole: bool,
+    /// The first byte of a stream, where somebody has seen it.
+    first: Option<u8>,
+}
 
 impl HeldBody for HeldValue {
     fn bytes(&self) -> Option<Vec<u8>> {
-        self.1.then(|| self.0.unchecked_ref::<Uint8Array>().to_vec())
+        self.is_whole.then(|| self.value.unchecked_ref::<Uint8Array>().to_vec())
     }
 
     fn ends(&self) -> (Option<u8>, Option<u8>) {
-        if !self.1 {
-            // What was read of it cannot be looked at: it is on its way to the caller.
-            return (Some(b'{'), None);
+        if !self.is_whole {
+            return (self.first, None);
         }
-        let bytes = self.0.unchecked_ref::<Uint8Array>();
+        let bytes = self.value.unchecked_ref::<Uint8Array>();
         match bytes.length() {
             0 => (None, None),
             length => (Some(bytes.get_index(0)), Some(bytes.get_index(length - 1))),
