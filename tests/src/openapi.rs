@@ -52,12 +52,8 @@ struct Parameter {
 
 /// The documents' operations, by function.
 static DOCUMENTS: LazyLock<BTreeMap<&'static str, Vec<Operation>>> = LazyLock::new(|| {
-    let documents = [
-        ("analytics", analytics::openapi()),
-        ("chat-message", chat_message::openapi()),
-        ("fsm-transition", fsm_transition::openapi()),
-    ];
-    documents.map(|(function, document)| (function, operations(document.expect("a document")))).into()
+    let documents = xtask::openapi::documents().unwrap_or_else(|error| panic!("{error}"));
+    documents.into_iter().map(|document| (document.function, operations(document.json))).collect()
 });
 
 /// Functions that run outside the stack, by their URLs.
