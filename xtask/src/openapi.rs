@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
@@ -13,49 +15,58 @@ const FOLDER: &str = "docs/openapi";
 /// A function's document.
 #[derive(Debug)]
 pub struct Document {
-    /// Its file, seen from the repository's root.
-    pub file: String,
-    /// Its text.
-    pub text: String,
+    /// The function.
+    pub function: &'static str,
+    /// What it says.
+    pub json: Value,
 }
 
 /// Every document, as the functions' types and routes say now.
 pub fn documents() -> Result<Vec<Document>> {
-    let of_functions = [
+    [
         ("analytics", analytics::openapi()),
         ("chat-message", chat_message::openapi()),
         ("fsm-transition", fsm_transition::openapi()),
-    ];
-    let document = |(name, json): (&str, std::result::Result<serde_json::Value, String>)| {
-        let mut json = json.map_err(|faults| {
-            Error::new(format!("{name}:\n{faults}"))
-                .cure(format!("functions/{name}/src/openapi.rs declares operations"))
-        })?;
-        // Whatever another crate's features make of the order of members.
-        json.sort_all_objects();
-        Ok(Document { file: format!("{FOLDER}/{name}.json"), text: format!("{json:#}\n") })
-    };
-    of_functions.into_iter().map(document).collect()
+    ]
+    .into_iter()
+    .map(|(function, document)| match document {
+        Ok(json) => Ok(Document { function, json }),
+        Err(faults) => Err(Error::new(format!("{function} is not declared as it is:\n{faults}"))
+            .cure(format!("functions/{function}/src/openapi.rs has a declaration of each operation"))),
+    })
+    .collect()
 }
 
 /// Writes the documents, and says what it did.
 pub fn run(checkout: &Checkout) -> Result<()> {
     for document in documents()? {
+        let file = document.file();
         if document.is_written(checkout) {
-            println!("unchanged  {}", document.file);
+            println!("unchanged  {file}");
             continue;
         }
-        fs::write(checkout.path(&document.file), &document.text)
-            .context(|| format!("{} cannot be written", document.file))?;
-        println!("written    {}", document.file);
+        fs::write(checkout.path(&file), document.text()).context(|| format!("{file} cannot be written"))?;
+        println!("written    {file}");
     }
     Ok(())
 }
 
 impl Document {
-    /// Whether its file has its text.
+    /// Its file, seen from the repository's root.
+    pub fn file(&self) -> String {
+        format!("{FOLDER}/{}.json", self.function)
+    }
+
+    /// Whether its file says the same.
     pub fn is_written(&self, checkout: &Checkout) -> bool {
-        fs::read_to_string(checkout.path(&self.file)).is_ok_and(|text| text == self.text)
+        fs::read_to_string(checkout.path(self.file())).is_ok_and(|text| text == self.text())
+    }
+
+    fn text(&self) -> String {
+        let mut json = self.json.clone();
+        // The same text, whatever the features of another crate make of the order of members.
+        json.sort_all_objects();
+        format!("{json:#}\n")
     }
 }
 
@@ -67,9 +78,8 @@ mod tests {
     #[test]
     fn every_function_has_a_document() {
         let functions = Checkout::this().functions().unwrap();
-        let files: Vec<_> = documents().unwrap().into_iter().map(|document| document.file).collect();
-        let expected: Vec<_> =
-            functions.iter().map(|function| format!("docs/openapi/{}.json", function.name)).collect();
-        assert_eq!(files, expected);
+        let expected: Vec<_> = functions.iter().map(|function| function.name.as_str()).collect();
+        let documented: Vec<_> = documents().unwrap().iter().map(|document| document.function).collect();
+        assert_eq!(documented, expected);
     }
 }

@@ -4,7 +4,7 @@ use super::report::Outcome;
 use crate::{
     checkout::Checkout,
     error::{Error, Result},
-    openapi,
+    openapi::{self, Document},
     tools::command::Tool,
 };
 
@@ -15,13 +15,13 @@ const CONFIG: &str = "docs/openapi/redocly.yaml";
 pub async fn check(checkout: &Checkout) -> Result<Outcome> {
     let documents = openapi::documents()?;
     let stale: Vec<_> =
-        documents.iter().filter(|document| !document.is_written(checkout)).map(|document| &*document.file).collect();
+        documents.iter().filter(|document| !document.is_written(checkout)).map(Document::file).collect();
     if !stale.is_empty() {
         return Err(Error::new(format!("{} is not what the code says", stale.join(", "))).cure("cargo xtask openapi"));
     }
     let said = Tool::new("node", checkout.root())
         .args(["node_modules/@redocly/cli/bin/cli.js", "lint", "--config", CONFIG, "--format=stylish"])
-        .args(documents.iter().map(|document| &document.file))
+        .args(documents.iter().map(Document::file))
         .env("REDOCLY_TELEMETRY", "off")
         .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")
         .run()
