@@ -143,6 +143,17 @@ async fn a_streamed_body_that_breaks_off_is_an_error_and_no_end() {
 }
 
 #[wasm_bindgen_test]
+async fn a_streamed_body_that_stalls_is_an_error_when_the_time_is_up() {
+    let upstream = Upstream::start(|_, reply| {
+        reply.head(200, "{}");
+        reply.write_bytes(&[b'a'; 2 * BUFFER]);
+    })
+    .await;
+    let found = post(&upstream.url, 300).await.unwrap();
+    assert!(read(&written(answer::json(found.status, found.body))).await.is_err());
+}
+
+#[wasm_bindgen_test]
 async fn who_reads_no_further_stops_the_sender() {
     let closed = Rc::new(Cell::new(false));
     let noted = Rc::clone(&closed);
