@@ -1,19 +1,16 @@
 //! `cargo xtask machines`: what is made of the files in `functions/fsm-transition/machines/` and committed.
 //!
-//! A migration for each machine, once; a picture for the docs, each time. The machines' own code is included rather
-//! than depended on: the crate does not build while a machine is faulty, and this is where its faults are read.
+//! A migration for each machine, once; a picture for the docs, each time. A faulty machine has no say here: the
+//! function's crate, on which this one depends, does not build, and cargo shows the faults.
 
 use std::{fs, path::Path};
+
+use fsm_transition::machine::{self, FOLDER, Machine, layout::Layout, migration, svg};
 
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
 };
-
-#[path = "../../functions/fsm-transition/src/machine/mod.rs"]
-pub mod machine;
-
-use machine::{FOLDER, Machine, layout::Layout, migration, svg};
 
 /// Where the migrations are.
 const MIGRATIONS: &str = "migrations";

@@ -1,7 +1,7 @@
 //! Machines as data: the files of `machines/` read, checked, drawn, and written as migrations.
 //!
-//! None of it is in the wasm. The build script includes this module to make what is (`machines.rs`), `cargo xtask
-//! machines` includes it to write the migrations, and here it is for the tests. So it names its own parts by `super`.
+//! None of it is in the wasm. The build script includes this module to make what is (`machines.rs`); `cargo xtask
+//! machines` writes the migrations with it. So it names its own parts by `super`.
 
 pub mod check;
 pub mod config;
