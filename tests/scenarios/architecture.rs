@@ -202,7 +202,7 @@ fn imports_are_found_where_they_are() {
         ("auth/mod.rs", "upstream/database.rs"), // use crate::upstream::Identity
         ("edge/mod.rs", "edge/cors.rs"),         // cors::apply, within an expression
         ("edge/adapter.rs", "host/web/mod.rs"),  // use crate::host::web::{self, …}
-        ("edge/context.rs", "edge/mod.rs"),      // use super::Edge
+        ("edge/context.rs", "edge/services.rs"), // use super::services::Services
     ] {
         assert!(does_import(file, other), "{file}: {other}");
     }

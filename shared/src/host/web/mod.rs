@@ -2,19 +2,18 @@
 //! it asks the global scope for nothing that either of them lacks.
 
 mod body;
+mod fetch;
 mod request;
 mod task;
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Once;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use js_sys::{Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 
-use super::{Algorithm, Body, FetchError, HeldBody, Host, INBOUND_HEADERS, Inbound, Key, LocalFuture, Outbound};
+use super::{Algorithm, FetchError, Host, Inbound, Key, LocalFuture, Outbound};
 pub use js_sys::Promise;
 pub use request::{read_body, read_head, write_response};
 use task::outcome;
@@ -44,42 +43,6 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 }
 
-#[wasm_bindgen(module = "/src/host/web/glue.js")]
-extern "C" {
-    /// What `exchange` brings.
-    type Exchanged;
-
-    #[wasm_bindgen(method, getter)]
-    fn status(this: &Exchanged) -> u16;
-
-    #[wasm_bindgen(method, getter)]
-    fn head(this: &Exchanged) -> String;
-
-    #[wasm_bindgen(method, getter)]
-    fn body(this: &Exchanged) -> JsValue;
-
-    #[wasm_bindgen(method, getter, js_name = isWhole)]
-    fn is_whole(this: &Exchanged) -> bool;
-
-    #[wasm_bindgen(method, getter)]
-    fn first(this: &Exchanged) -> Option<u8>;
-
-    fn exchange(
-        method: &str,
-        url: &str,
-        headers: &str,
-        body: &JsValue,
-        timeout_ms: u32,
-        buffer: u32,
-        names: &Array,
-    ) -> Promise;
-}
-
-thread_local! {
-    /// [`INBOUND_HEADERS`] for JavaScript, made once.
-    static NAMES: Array = request::array(INBOUND_HEADERS);
-}
-
 /// Random bytes are asked for so many at a time: a call costs more than the bytes.
 const POOL_BYTES: usize = 1024;
 
@@ -99,76 +62,12 @@ impl WebHost {
         QUIET.call_once(|| std::panic::set_hook(Box::new(|_| ())));
         Self::default()
     }
-
-    async fn exchange(&self, request: Outbound<'_>) -> Result<Inbound, JsValue> {
-        let mut headers = String::with_capacity(1024);
-        for (name, value) in request.headers {
-            for part in [name, value] {
-                if !headers.is_empty() {
-                    headers.push('\n');
-                }
-                headers.push_str(part);
-            }
-        }
-        let body = request.body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body.as_bytes()).into());
-        let promise = NAMES.with(|names| {
-            exchange(request.method, request.url, &headers, &body, request.timeout_ms, request.buffer, names)
-        });
-        let found: Exchanged = outcome(promise).await?.unchecked_into();
-        let head = found.head();
-        let mut lines = head.split('\n');
-        let mut headers = HeaderMap::new();
-        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-            let known = INBOUND_HEADERS.iter().find(|known| **known == name);
-            if let (Some(known), Ok(value)) = (known, HeaderValue::from_str(value)) {
-                headers.insert(HeaderName::from_static(known), value);
-            }
-        }
-        Ok(Inbound {
-            status: StatusCode::from_u16(found.status()).unwrap_or(StatusCode::BAD_GATEWAY),
-            headers,
-            body: Body::Held(Box::new(HeldValue {
-                value: found.body(),
-                is_whole: found.is_whole(),
-                first: found.first(),
-            })),
-        })
-    }
-}
-
-/// A body that stays in JavaScript: a `Uint8Array` where it is whole, and else a stream.
-struct HeldValue {
-    value: JsValue,
-    is_whole: bool,
-    /// The first byte of a stream, where somebody has seen it.
-    first: Option<u8>,
-}
-
-impl HeldBody for HeldValue {
-    fn bytes(&self) -> Option<Vec<u8>> {
-        self.is_whole.then(|| self.value.unchecked_ref::<Uint8Array>().to_vec())
-    }
-
-    fn ends(&self) -> (Option<u8>, Option<u8>) {
-        if !self.is_whole {
-            return (self.first, None);
-        }
-        let bytes = self.value.unchecked_ref::<Uint8Array>();
-        match bytes.length() {
-            0 => (None, None),
-            length => (Some(bytes.get_index(0)), Some(bytes.get_index(length - 1))),
-        }
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
 
 impl Host for WebHost {
     fn fetch<'a>(&'a self, request: Outbound<'a>) -> LocalFuture<'a, Result<Inbound, FetchError>> {
         Box::pin(async move {
-            self.exchange(request).await.map_err(|error| {
+            fetch::exchange(request).await.map_err(|error| {
                 // AbortSignal.timeout() rejects with a DOMException of this name.
                 let name = Reflect::get(&error, &JsValue::from_str("name")).ok().and_then(|name| name.as_string());
                 match name.as_deref() {

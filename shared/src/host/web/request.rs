@@ -6,7 +6,8 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{HeldValue, body};
+use super::body;
+use super::fetch::{HeldValue, array};
 use crate::host::{Body, BodyError, READ_BY_METHOD, READ_HEADERS, Request, Response};
 
 #[wasm_bindgen(module = "/src/host/web/glue.js")]
@@ -28,11 +29,6 @@ thread_local! {
     /// [`READ_BY_METHOD`] for JavaScript, made once.
     static NAMES: Array =
         READ_BY_METHOD.iter().map(|(methods, names)| Array::of2(&array(methods), &array(names))).collect();
-}
-
-/// Texts as a JavaScript array.
-pub(super) fn array(texts: &[&str]) -> Array {
-    texts.iter().map(|text| JsValue::from_str(text)).collect()
 }
 
 /// Reads the head of a request: the headers a function may read.
