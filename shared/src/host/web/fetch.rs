@@ -1,0 +1,113 @@
+//! Requests to other servers, and responses whose bodies stay in JavaScript.
+
+use std::any::Any;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::task::outcome;
+use crate::host::{Body, HeldBody, INBOUND_HEADERS, Inbound, Outbound};
+
+#[wasm_bindgen(module = "/src/host/web/glue.js")]
+extern "C" {
+    /// What `exchange` brings.
+    type Exchanged;
+
+    #[wasm_bindgen(method, getter)]
+    fn status(this: &Exchanged) -> u16;
+
+    #[wasm_bindgen(method, getter)]
+    fn head(this: &Exchanged) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Exchanged) -> JsValue;
+
+    #[wasm_bindgen(method, getter, js_name = isWhole)]
+    fn is_whole(this: &Exchanged) -> bool;
+
+    #[wasm_bindgen(method, getter)]
+    fn first(this: &Exchanged) -> Option<u8>;
+
+    #[wasm_bindgen(js_name = exchange)]
+    fn send(
+        method: &str,
+        url: &str,
+        headers: &str,
+        body: &JsValue,
+        timeout_ms: u32,
+        buffer: u32,
+        names: &Array,
+    ) -> Promise;
+}
+
+thread_local! {
+    /// [`INBOUND_HEADERS`] for JavaScript, made once.
+    static NAMES: Array = array(INBOUND_HEADERS);
+}
+
+/// Sends a request. What it was rejected with, if it was.
+pub(super) async fn exchange(request: Outbound<'_>) -> Result<Inbound, JsValue> {
+    let mut headers = String::with_capacity(1024);
+    for (name, value) in request.headers {
+        for part in [name, value] {
+            if !headers.is_empty() {
+                headers.push('\n');
+            }
+            headers.push_str(part);
+        }
+    }
+    let body = request.body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body.as_bytes()).into());
+    let promise = NAMES
+        .with(|names| send(request.method, request.url, &headers, &body, request.timeout_ms, request.buffer, names));
+    let found: Exchanged = outcome(promise).await?.unchecked_into();
+    let head = found.head();
+    let mut lines = head.split('\n');
+    let mut headers = HeaderMap::new();
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        let known = INBOUND_HEADERS.iter().find(|known| **known == name);
+        if let (Some(known), Ok(value)) = (known, HeaderValue::from_str(value)) {
+            headers.insert(HeaderName::from_static(known), value);
+        }
+    }
+    Ok(Inbound {
+        status: StatusCode::from_u16(found.status()).unwrap_or(StatusCode::BAD_GATEWAY),
+        headers,
+        body: Body::Held(Box::new(HeldValue { value: found.body(), is_whole: found.is_whole(), first: found.first() })),
+    })
+}
+
+/// A body that stays in JavaScript: a `Uint8Array` where it is whole, and else a stream.
+pub(super) struct HeldValue {
+    pub(super) value: JsValue,
+    is_whole: bool,
+    /// The first byte of a stream, where somebody has seen it.
+    first: Option<u8>,
+}
+
+impl HeldBody for HeldValue {
+    fn bytes(&self) -> Option<Vec<u8>> {
+        self.is_whole.then(|| self.value.unchecked_ref::<Uint8Array>().to_vec())
+    }
+
+    fn ends(&self) -> (Option<u8>, Option<u8>) {
+        if !self.is_whole {
+            return (self.first, None);
+        }
+        let bytes = self.value.unchecked_ref::<Uint8Array>();
+        match bytes.length() {
+            0 => (None, None),
+            length => (Some(bytes.get_index(0)), Some(bytes.get_index(length - 1))),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Texts as a JavaScript array.
+pub(super) fn array(texts: &[&str]) -> Array {
+    texts.iter().map(|text| JsValue::from_str(text)).collect()
+}
