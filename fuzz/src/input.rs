@@ -103,10 +103,10 @@ impl Message {
             if let Some(answer) = line.strip_prefix("< ") {
                 answers.push(read_answer(answer));
             } else if let Some((name, value)) = line.split_once(": ")
-                && let Some(name) = READ_HEADERS.iter().find(|known| **known == name)
-                && !request.headers.contains_key(*name)
+                && let Some(name) = READ_HEADERS.iter().find(|known| known.as_str() == name)
+                && !request.headers.contains_key(name)
             {
-                request.add_header(name, &header_value(value));
+                request.add_header(name.clone(), &header_value(value));
             }
         }
         let body = expand(body);
@@ -130,7 +130,7 @@ fn read_answer(line: &str) -> Answer {
     let status = status.ok_or(FetchError::Unreachable)?;
     let mut headers = HeaderMap::new();
     while let Some((name, after)) = rest.split_once(' ')
-        && let Some(name) = INBOUND_HEADERS.iter().find(|known| **known == name)
+        && let Some(name) = INBOUND_HEADERS.iter().find(|known| known.as_str() == name)
     {
         let (value, after) = after.split_once(' ').unwrap_or((after, ""));
         // The hosts write no others into a response.
@@ -138,7 +138,7 @@ fn read_answer(line: &str) -> Answer {
             && !value.is_empty()
             && value.to_str().is_ok()
         {
-            headers.insert(*name, value);
+            headers.insert(name.clone(), value);
         }
         rest = after;
     }

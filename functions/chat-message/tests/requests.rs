@@ -7,6 +7,7 @@ use chat_message::{Settings, function};
 use shared::edge::Edge;
 use shared::host::fake::{FakeHost, Sent, run};
 use shared::host::{BodyError, FetchError, Host, Request, Response};
+use shared::http::HeaderName;
 use shared::request::Id;
 use shared::serde_json::{Value, from_str, json};
 
@@ -44,7 +45,7 @@ impl Given {
     fn with(mut self, name: &'static str, value: Option<&str>) -> Self {
         self.head.headers.remove(name);
         if let Some(value) = value {
-            self.head.add_header(name, value);
+            self.head.add_header(HeaderName::from_static(name), value);
         }
         self
     }
@@ -58,7 +59,7 @@ fn request(method: &str, target: &str, body: &str) -> Given {
         ("origin", "https://app.example"),
         ("x-request-id", "r-1"),
     ] {
-        head.add_header(name, value);
+        head.add_header(HeaderName::from_static(name), value);
     }
     Given { head, body: Ok(body.as_bytes().to_vec()) }
 }

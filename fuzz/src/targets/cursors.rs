@@ -8,6 +8,7 @@ use shared::answer::{Cursor as _, RowPlace};
 use shared::edge::Edge;
 use shared::host::Request;
 use shared::host::fake::{FakeHost, run as finish};
+use shared::http::header::AUTHORIZATION;
 
 use super::reference::{base64url_text, is_uuid};
 use super::request::{Answered, variables};
@@ -62,7 +63,7 @@ fn ask(path: &str, field: &str, cursor: &str, found: &str) -> (u16, String, Opti
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair(field, value).append_pair("before", cursor);
     let mut request = Request::new("GET", &format!("https://edge.example/chat-message{path}?{}", query.finish()));
-    request.add_header("authorization", &format!("Bearer {}", good_token()));
+    request.add_header(AUTHORIZATION, &format!("Bearer {}", good_token()));
     let host = Rc::new(FakeHost::default());
     host.answer(200, found);
     let edge = Edge::new(Rc::<FakeHost>::clone(&host), chat_message::function(), &variables);

@@ -8,6 +8,7 @@ use shared::auth::{Authenticator, bearer};
 use shared::config::{Config, Variables};
 use shared::host::fake::{FakeHost, run as finish};
 use shared::host::{Host as _, Request};
+use shared::http::header::AUTHORIZATION;
 use shared::upstream::Identity as _;
 
 use super::reference::{Members, base64url, base64url_text, is_uuid};
@@ -40,7 +41,7 @@ pub(crate) fn run(input: &str) -> Verdict {
     ensure!(somebody.is_ok(), "a good token is refused: {somebody:?}");
 
     let mut request = Request::new("GET", "/");
-    request.add_header("authorization", &header);
+    request.add_header(AUTHORIZATION, &header);
     let token = match bearer(&request) {
         // No host lets such a header through; but a token may also come in a body, as any text.
         _ if request.headers.is_empty() => bearers(&header).unwrap_or(&header),

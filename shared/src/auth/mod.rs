@@ -141,7 +141,7 @@ mod tests {
 
     fn token(header: &str) -> Result<Option<String>, &'static str> {
         let mut request = Request::new("GET", "/");
-        request.add_header("authorization", header);
+        request.add_header(http::header::AUTHORIZATION, header);
         bearer(&request).map(|token| token.map(str::to_owned)).map_err(|problem| problem.code.name)
     }
 

@@ -43,6 +43,12 @@ pub fn respond<S: 'static>(
     )
 }
 
+/// Prepares for requests; called once, when the host starts the module.
+#[cfg(target_arch = "wasm32")]
+pub fn start<S: 'static>(function: fn() -> Function<S>) {
+    super::warm_up::warm_up(function);
+}
+
 /// Exports a function to the host: `serve!(function, Settings)`, where `function` makes the [`Function`].
 #[macro_export]
 macro_rules! serve {
@@ -55,6 +61,11 @@ macro_rules! serve {
 
             thread_local! {
                 static ISOLATE: Isolate<$settings> = const { std::cell::RefCell::new(None) };
+            }
+
+            #[wasm_bindgen::prelude::wasm_bindgen(start)]
+            fn start() {
+                $crate::edge::adapter::start($function);
             }
 
             /// The `fetch` handler. The host keeps the request alive until the promise is kept, even where the caller

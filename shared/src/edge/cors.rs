@@ -63,12 +63,13 @@ mod tests {
     use super::apply;
     use crate::config::AllowedOrigins;
     use crate::host::{Request, Response};
+    use http::header::ORIGIN;
     use proptest::prelude::{prop_assert_eq, proptest};
 
     fn answer(allowed: &str, origin: Option<&str>) -> Response {
         let mut request = Request::new("GET", "/");
         if let Some(origin) = origin {
-            request.add_header("origin", origin);
+            request.add_header(ORIGIN, origin);
         }
         let mut response = Response::default();
         apply(&AllowedOrigins::parse(allowed).unwrap(), &request, &mut response);

@@ -13,6 +13,8 @@ mod log;
 pub mod openapi;
 mod route;
 mod services;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod warm_up;
 
 use std::rc::Rc;
 

@@ -14,7 +14,7 @@ use std::any::Any;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 pub use body::{Body, HeldBody};
 pub use request::{BodyError, READ_BY_METHOD, READ_HEADERS, Request};
@@ -134,7 +134,7 @@ pub struct Inbound {
 }
 
 /// The response headers a host reads.
-pub const INBOUND_HEADERS: &[&str] = &["location", "etag", "retry-after"];
+pub static INBOUND_HEADERS: [HeaderName; 3] = [header::LOCATION, header::ETAG, header::RETRY_AFTER];
 
 /// Why there is no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

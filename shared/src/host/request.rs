@@ -2,23 +2,23 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 /// The request headers a function may read. Adapters copy these and no others.
-pub const READ_HEADERS: &[&str] = &[
-    "accept",
-    "access-control-request-method",
-    "authorization",
-    "content-length",
-    "content-type",
-    "idempotency-key",
-    "if-match",
-    "if-none-match",
-    "origin",
-    "prefer",
-    "traceparent",
-    "tracestate",
-    "x-request-id",
+pub static READ_HEADERS: [HeaderName; 13] = [
+    header::ACCEPT,
+    header::ACCESS_CONTROL_REQUEST_METHOD,
+    header::AUTHORIZATION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("idempotency-key"),
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::ORIGIN,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-request-id"),
 ];
 
 /// The same by method: each is asked for where it means something. The last is for all other methods.
@@ -84,14 +84,14 @@ impl Request {
     }
 
     /// Adds a header out of [`READ_HEADERS`].
-    pub fn add_header(&mut self, name: &'static str, value: &str) {
+    pub fn add_header(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-            self.headers.append(HeaderName::from_static(name), value);
+            self.headers.append(name, value);
         }
     }
 
     /// The value of a header out of [`READ_HEADERS`].
-    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
     }
 }
@@ -105,7 +105,7 @@ impl fmt::Debug for Request {
 
 #[cfg(test)]
 mod tests {
-    use super::{READ_BY_METHOD, READ_HEADERS, Request};
+    use super::{HeaderName, READ_BY_METHOD, READ_HEADERS, Request};
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     fn split(url: &str) -> (String, String) {
@@ -128,10 +128,10 @@ mod tests {
 
     #[test]
     fn every_header_that_is_read_is_read_with_some_method() {
-        let mut names: Vec<_> = READ_BY_METHOD.iter().flat_map(|(_, names)| *names).collect();
+        let mut names: Vec<_> = READ_BY_METHOD.iter().flat_map(|(_, names)| *names).copied().collect();
         names.sort_unstable();
         names.dedup();
-        assert!(names.into_iter().eq(READ_HEADERS));
+        assert!(names.into_iter().eq(READ_HEADERS.iter().map(HeaderName::as_str)));
     }
 
     proptest! {

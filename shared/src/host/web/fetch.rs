@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -44,7 +44,7 @@ extern "C" {
 
 thread_local! {
     /// [`INBOUND_HEADERS`] for JavaScript, made once.
-    static NAMES: Array = array(INBOUND_HEADERS);
+    static NAMES: Array = INBOUND_HEADERS.iter().map(|name| JsValue::from_str(name.as_str())).collect();
 }
 
 /// Sends a request. What it was rejected with, if it was.
@@ -66,9 +66,9 @@ pub(super) async fn exchange(request: Outbound<'_>) -> Result<Inbound, JsValue> 
     let mut lines = head.split('\n');
     let mut headers = HeaderMap::new();
     while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-        let known = INBOUND_HEADERS.iter().find(|known| **known == name);
+        let known = INBOUND_HEADERS.iter().find(|known| known.as_str() == name);
         if let (Some(known), Ok(value)) = (known, HeaderValue::from_str(value)) {
-            headers.insert(HeaderName::from_static(known), value);
+            headers.insert(known.clone(), value);
         }
     }
     Ok(Inbound {

@@ -39,9 +39,9 @@ pub fn read_head(request: &web_sys::Request) -> Request {
     let mut read = Request::new(method, url);
     for line in lines {
         if let Some((name, value)) = line.split_once(':')
-            && let Some(known) = READ_HEADERS.iter().find(|known| **known == name)
+            && let Some(known) = READ_HEADERS.iter().find(|known| known.as_str() == name)
         {
-            read.add_header(known, value);
+            read.add_header(known.clone(), value);
         }
     }
     read
