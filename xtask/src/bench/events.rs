@@ -15,7 +15,7 @@ use crate::{error::Result, progress::Progress};
 /// Events in a request.
 const BATCHES: [usize; 4] = [1, 10, 100, 500];
 /// The batch that has a budget, and the budget: so many times the events a second of single inserts.
-const JUDGED: (usize, f64) = (500, 20.0);
+const JUDGED: (usize, f64) = (500, 30.0);
 /// Callers at once, on either side.
 const CALLERS: usize = 8;
 
