@@ -12,6 +12,7 @@ mod problems;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::process::ExitCode;
 
 use http::Method;
 use schemars::generate::SchemaSettings;
@@ -84,6 +85,22 @@ struct Content {
     media_type: &'static str,
     schema: fn(&mut SchemaGenerator) -> Schema,
     example: Value,
+}
+
+/// Prints a document as a file of it is written, or else what is wrong with its declarations.
+pub fn print(document: Result<Value, String>) -> ExitCode {
+    match document {
+        Ok(mut json) => {
+            // The same text, whatever the features of another crate make of the order of members.
+            json.sort_all_objects();
+            println!("{json:#}");
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 impl Api {

@@ -1,0 +1,29 @@
+//! wasm-opt's part: the same module, faster.
+
+use std::{fs, path::Path};
+
+use super::{compile::Compiled, features};
+use devstack::output::Output;
+use devstack::{
+    error::{Context as _, Result},
+    tools::toolbox::Toolbox,
+};
+
+/// What wasm-opt does besides allowing features.
+pub const PASSES: [&str; 4] = ["-O3", "--strip-debug", "--strip-producers", "--strip-target-features"];
+
+/// Optimises the module in a folder of glue, in place.
+pub async fn optimise(toolbox: &Toolbox, module: &Compiled, folder: &Path, output: &Output) -> Result<()> {
+    let wasm = folder.join(output.wasm_name());
+    let optimised = folder.join("optimised.wasm");
+    toolbox
+        .wasm_opt()?
+        .arg(&wasm)
+        .args(PASSES)
+        .args(features::wasm_opt_flags(&module.wasm)?)
+        .arg("-o")
+        .arg(&optimised)
+        .succeed(&format!("Optimising {}", module.function.name))
+        .await?;
+    fs::rename(&optimised, &wasm).context(|| format!("{} cannot be replaced", wasm.display()))
+}

@@ -1,0 +1,61 @@
+//! Whether a built function is still what its inputs would make.
+
+use std::fs;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{compile::Compiled, glue, optimise};
+use devstack::output::Output;
+use devstack::{
+    checkout::Checkout,
+    error::{Context as _, Result},
+};
+
+/// A digest of everything that decides the output: cargo's wasm, the tools' versions, and what we ask of them. (That
+/// the wasm is up to date is cargo's business; it is asked every time.)
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inputs: String,
+}
+
+impl Stamp {
+    /// Of a compiled function.
+    pub fn of(checkout: &Checkout, module: &Compiled) -> Result<Self> {
+        let npm = fs::read(checkout.path("package-lock.json")).context(|| "package-lock.json".into())?;
+        let mut digest = Sha256::new();
+        let bindgen = checkout.locked_version("wasm-bindgen-cli-support")?;
+        let shim = glue::workers_shim(&module.function, &[]);
+        let parts = [module.wasm.as_slice(), &npm, bindgen.as_bytes(), shim.as_bytes()].map(Sha256::digest);
+        parts.iter().for_each(|part| digest.update(part));
+        digest.update(optimise::PASSES.join(" "));
+        Ok(Self { inputs: hex(&digest.finalize()) })
+    }
+
+    /// Whether the output has this stamp, and is as it was left.
+    pub fn is_on(&self, output: &Output) -> bool {
+        fs::read_to_string(output.stamp()).is_ok_and(|stamp| self.with(output).is_ok_and(|whole| whole == stamp))
+    }
+
+    /// Puts it on.
+    pub fn put_on(&self, output: &Output) -> Result<()> {
+        let file = output.stamp();
+        let made = file.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| fs::write(file, self.with(output).unwrap_or_default()))
+            .context(|| format!("{} cannot be written", file.display()))
+    }
+
+    /// Inputs and outputs, so that a file changed or deleted by hand is made again.
+    fn with(&self, output: &Output) -> Result<String> {
+        let mut lines = format!("inputs {}\n", self.inputs);
+        for file in output.loaded_files()? {
+            let bytes = fs::read(&file).context(|| format!("{} cannot be read", file.display()))?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            lines.push_str(&format!("{name} {}\n", hex(&Sha256::digest(bytes))));
+        }
+        Ok(lines)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
