@@ -13,7 +13,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::{
     SecretKey,
     ecdsa::{
@@ -86,7 +86,7 @@ impl StackKey {
         let file = self.rsa.as_deref().ok_or_else(|| Error::new("this stack has no RSA key"))?;
         let signed = unsigned(&rsa_key::header(), claims);
         let signature = rsa_key::signature(file, &signed)?;
-        Ok(format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature)))
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(&signature)))
     }
 
     /// The id tokens name this key by.
@@ -98,7 +98,7 @@ impl StackKey {
     pub fn sign(&self, claims: &Value) -> String {
         let signed = unsigned(&json!({ "alg": "ES256", "kid": self.kid, "typ": "JWT" }), claims);
         let signature = self.signature(&signed);
-        format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(&signature))
     }
 
     /// The signature over any text: r, then s, 32 bytes each.
@@ -110,10 +110,10 @@ impl StackKey {
     /// The claims of a token this key signed and that has not expired; none otherwise.
     pub fn verify(&self, token: &str) -> Option<Map<String, Value>> {
         let (signed, signature) = token.rsplit_once('.')?;
-        let signature = Signature::from_slice(&Base64UrlUnpadded::decode_vec(signature).ok()?).ok()?;
+        let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
         self.key.verifying_key().verify(signed.as_bytes(), &signature).ok()?;
         let (_, claims) = signed.split_once('.')?;
-        let claims: Map<String, Value> = serde_json::from_slice(&Base64UrlUnpadded::decode_vec(claims).ok()?).ok()?;
+        let claims: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
         (claims.get("exp")?.as_i64()? > now()).then_some(claims)
     }
 }
@@ -124,16 +124,16 @@ impl From<SecretKey> for StackKey {
         // SEC 1, uncompressed: a byte that says so, then x and y, 32 bytes each.
         let point = key.verifying_key().to_sec1_bytes();
         let (x, y) = point.get(point.len().saturating_sub(64)..).unwrap_or_default().split_at(32);
-        let [x, y] = [x, y].map(Base64UrlUnpadded::encode_string);
+        let [x, y] = [x, y].map(|half| URL_SAFE_NO_PAD.encode(half));
         // RFC 7638: these members, in this order, without spaces.
         let thumbprint = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
-        Self { kid: Base64UrlUnpadded::encode_string(&thumbprint), key, coordinates: [x, y], rsa: None }
+        Self { kid: URL_SAFE_NO_PAD.encode(thumbprint), key, coordinates: [x, y], rsa: None }
     }
 }
 
 /// The first two parts of a token: what gets signed.
 pub fn unsigned(header: &Value, claims: &Value) -> String {
-    let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string().as_bytes());
     format!("{}.{}", part(header), part(claims))
 }
 

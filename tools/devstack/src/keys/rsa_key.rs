@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
@@ -49,7 +49,7 @@ pub fn header() -> Value {
 pub fn signature(file: &Path, signed: &str) -> Result<Vec<u8>> {
     let file = file.to_string_lossy();
     let text = node(SIGN, &[&file, signed])?;
-    Base64UrlUnpadded::decode_vec(&text).map_err(|error| Error::new(format!("Node.js made no signature: {error}")))
+    URL_SAFE_NO_PAD.decode(&text).map_err(|error| Error::new(format!("Node.js made no signature: {error}")))
 }
 
 fn node(script: &str, arguments: &[&str]) -> Result<String> {

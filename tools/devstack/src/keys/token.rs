@@ -1,6 +1,6 @@
 //! Tokens of the stack's issuer, and some that only pretend to be.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
@@ -87,7 +87,7 @@ pub fn mint(key: &StackKey, api_url: &str, options: &TokenOptions) -> Result<Str
             let mac = Hmac::<Sha256>::new_from_slice(jwk.to_string().as_bytes())
                 .map(|mac| mac.chain_update(&signed).finalize().into_bytes());
             // HMAC takes a key of any length, so this is never empty.
-            format!("{signed}.{}", mac.map(|mac| Base64UrlUnpadded::encode_string(&mac)).unwrap_or_default())
+            format!("{signed}.{}", mac.map(|mac| URL_SAFE_NO_PAD.encode(mac)).unwrap_or_default())
         }
     })
 }

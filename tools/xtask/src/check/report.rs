@@ -46,18 +46,23 @@ fn counts(line: &str) -> Option<(u32, u32)> {
     Some((number(" passed")?, number(" failed")?))
 }
 
-/// The sum of all steps, told as they end.
+/// How many of the slowest steps the summary shows.
+const SLOWEST: usize = 10;
+
+/// The sum of all steps, each shown as it ends.
 #[derive(Debug)]
 pub struct Report {
     progress: Progress,
     passed: u32,
     failed: u32,
+    /// Each step and the seconds it took.
+    steps: Vec<(String, f64)>,
 }
 
 impl Report {
     /// Nothing yet.
     pub fn new(progress: Progress) -> Self {
-        Self { progress, passed: 0, failed: 0 }
+        Self { progress, passed: 0, failed: 0, steps: Vec::new() }
     }
 
     /// The clock all steps share.
@@ -75,6 +80,7 @@ impl Report {
         let Outcome { passed, failed, output, note } = outcome;
         self.passed += passed;
         self.failed += failed;
+        self.steps.push((name.to_owned(), seconds));
         if failed == 0 {
             print(format!("ok    {name}: {passed} passed ({seconds:.1} s)"));
             if let Some(note) = note {
@@ -97,9 +103,14 @@ impl Report {
         self.failed == 0 && self.passed > 0
     }
 
-    /// The last line.
+    /// The slowest steps, and the last line.
     pub fn summary(&self) -> String {
-        format!("{} passed, {} failed", self.passed, self.failed)
+        let mut slowest: Vec<_> = self.steps.iter().collect();
+        slowest.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        let mut lines = vec!["The slowest steps:".to_owned()];
+        lines.extend(slowest.iter().take(SLOWEST).map(|(name, seconds)| format!("{seconds:>8.1} s  {name}")));
+        lines.push(format!("{} passed, {} failed", self.passed, self.failed));
+        lines.join("\n")
     }
 }
 
@@ -125,6 +136,16 @@ mod tests {
         assert!(report.is_good());
         report.step("b", async { Err(Error::new("no")) }).await;
         assert!(!report.is_good());
-        assert_eq!(report.summary(), "2 passed, 1 failed");
+        assert_eq!(report.summary().lines().last(), Some("2 passed, 1 failed"));
+    }
+
+    #[test]
+    fn a_summary_begins_with_the_slowest_ten_steps() {
+        let steps = (1..=12_u8).map(|number| (format!("step {number}"), f64::from(number))).collect();
+        let report = Report { steps, ..Report::new(Progress::start()) };
+        let summary = report.summary();
+        let lines: Vec<&str> = summary.lines().collect();
+        assert_eq!(lines.len(), 12);
+        assert_eq!((lines[1].trim(), lines[10].trim()), ("12.0 s  step 12", "3.0 s  step 3"));
     }
 }
