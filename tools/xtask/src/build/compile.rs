@@ -45,17 +45,17 @@ pub async fn compile(
     let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
     progress.say(format!("compiling {} for {host}", names.join(", ")));
     let said = Tool::new(cargo(), checkout.root())
-        .args(["build", "--quiet", "--release", "--target", WASM, "--no-default-features", "--features", host.name()])
+        .args(["build", "--release", "--target", WASM, "--no-default-features", "--features", host.name()])
         .args(names.iter().flat_map(|name| ["-p", name]))
         .arg("--config")
         .arg(format!("target.{WASM}.rustflags = [{:?}]", format!("--remap-path-prefix={}=", crates_folder().display())))
         // With these set, cargo would not read the flags in .cargo/config.toml, which the functions need.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .run()
+        .run_showing_progress()
         .await?;
     if !said.status.success() {
-        return Err(Error::new(format!("the functions do not compile for {host}:\n{}", said.everything())));
+        return Err(Error::new(format!("the functions do not compile for {host}; cargo's errors are above")));
     }
     let folder = checkout.path("target").join(WASM).join("release");
     functions
