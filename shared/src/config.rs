@@ -1,5 +1,8 @@
 //! Configuration: read once per isolate from the host's variables; `docs/configuration.md` is its table.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Uri;
 use serde_json::Value;
 
 /// Longest upstream exchange allowed unless `SUPABASE_TIMEOUT` says otherwise, in milliseconds.
@@ -34,6 +37,10 @@ pub struct Config {
     pub max_retries: u32,
     /// Which pages may call.
     pub allowed_origins: AllowedOrigins,
+    /// Whether functions that take visitors without an account take them.
+    pub takes_visitors: bool,
+    /// What the `type` of problems begins with; `docs/errors.md#<code>` follows.
+    pub problem_type_base: String,
     /// What is logged.
     pub log_level: Level,
 }
@@ -76,23 +83,45 @@ pub struct AllowedOrigins(Vec<String>);
 impl AllowedOrigins {
     /// Reads a list; `None` if a part of it is neither an origin nor `*`.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_origin = |origin: &&str| {
-            let host = origin.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
-            *origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ', '*']))
-        };
-        let origins: Vec<&str> = text.split(',').map(str::trim_ascii).collect();
-        origins.iter().all(is_origin).then(|| Self(origins.into_iter().map(str::to_owned).collect()))
+        text.split(',').map(|origin| normalised(origin.trim_ascii())).collect::<Option<_>>().map(Self)
     }
 
-    /// Whether an origin is on the list.
+    /// Whether an origin, as a browser writes it, is on the list.
     pub fn contains(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| allowed == origin)
+    }
+
+    /// Whether pages of an origin may call.
+    pub fn allows(&self, origin: &str) -> bool {
+        self.is_any() || self.contains(origin)
     }
 
     /// Whether every page may call.
     pub fn is_any(&self) -> bool {
         self.contains("*")
     }
+}
+
+/// An origin as browsers write it in `Origin` (RFC 6454 section 6.2): in lower case, without the scheme's own port. `*`
+/// stays. `None` if it is no origin.
+fn normalised(origin: &str) -> Option<String> {
+    if origin == "*" {
+        return Some(origin.to_owned());
+    }
+    let (_, authority) = origin.split_once("://")?;
+    if authority.contains(['/', '?', '#', '@', '*']) {
+        return None;
+    }
+    let uri: Uri = origin.parse().ok()?;
+    let scheme = uri.scheme_str()?.to_ascii_lowercase();
+    let host = uri.host().filter(|host| !host.is_empty())?.to_ascii_lowercase();
+    let port = match (scheme.as_str(), uri.port_u16()) {
+        ("http", Some(80)) | ("https", Some(443)) | (_, None) => String::new(),
+        (_, Some(port)) => format!(":{port}"),
+    };
+    // A colon with no port behind it, or one that is no number.
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    (has_port == uri.port_u16().is_some()).then(|| format!("{scheme}://{host}{port}"))
 }
 
 /// The host's variables, and which of them were missing or wrong.
@@ -162,9 +191,27 @@ impl Config {
                 .read("SUPABASE_MAX_RETRIES", |text| whole(text, 0..=MOST_RETRIES))
                 .unwrap_or(DEFAULT_MAX_RETRIES),
             allowed_origins: variables.read("ALLOWED_ORIGINS", AllowedOrigins::parse).unwrap_or_default(),
+            takes_visitors: variables.read("ANONYMOUS", on_or_off).unwrap_or(true),
+            problem_type_base: variables.read("PROBLEM_TYPE_BASE", type_base).unwrap_or_else(|| "/".to_owned()),
             log_level: variables.read("LOG_LEVEL", Level::parse).unwrap_or(Level::Info),
         }
     }
+}
+
+/// `on` or `off`.
+fn on_or_off(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A URL without query and fragment, or a path; with a slash at its end.
+fn type_base(text: &str) -> Option<String> {
+    let is_based = text.starts_with('/') || text.starts_with("https://") || text.starts_with("http://");
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\".contains(&byte));
+    (is_based && is_plain).then(|| format!("{}/", text.strip_suffix('/').unwrap_or(text)))
 }
 
 /// A whole number in decimal digits, within bounds.
@@ -184,7 +231,15 @@ fn publishable_key(variables: &Variables) -> Option<String> {
         .get("SUPABASE_PUBLISHABLE_KEY")
         .or_else(from_dictionary)
         .or_else(|| variables.get("SUPABASE_ANON_KEY"))
-        .filter(|key| is_header_value(key) && !key.starts_with("sb_secret_"))
+        .filter(|key| is_header_value(key) && is_publishable(key))
+}
+
+/// Whether a key may be given to anybody: no secret key, and of the legacy keys, which are tokens, the role `anon`'s.
+fn is_publishable(key: &str) -> bool {
+    let mut parts = key.split('.').skip(1);
+    let Some(payload) = parts.next() else { return !key.starts_with("sb_secret_") };
+    let claims = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
+    claims.is_some_and(|claims| claims.pointer("/role").is_some_and(|role| role == "anon"))
 }
 
 fn is_header_value(text: &str) -> bool {
@@ -218,7 +273,9 @@ fn milliseconds(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AllowedOrigins, Config, Variables, base_url, key_set, milliseconds};
+    use super::{AllowedOrigins, Config, Variables, base_url, key_set, milliseconds, type_base};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<&'static str>> {
@@ -257,7 +314,51 @@ mod tests {
         let key = |variable| read(&[url, variable]).unwrap().publishable_key;
         assert_eq!(key(("SUPABASE_PUBLISHABLE_KEYS", r#"{"web":"sb_1","default":"sb_2"}"#)), "sb_2");
         assert_eq!(key(("SUPABASE_PUBLISHABLE_KEYS", r#"{"web":"sb_1"}"#)), "sb_1");
-        assert_eq!(key(("SUPABASE_ANON_KEY", "eyJ")), "eyJ");
+        let anon = legacy_key("anon");
+        assert_eq!(key(("SUPABASE_ANON_KEY", &anon)), anon);
+    }
+
+    /// A legacy API key: a token that names a role.
+    fn legacy_key(role: &str) -> String {
+        let payload = format!(r#"{{"iss":"supabase","ref":"abc","role":"{role}","iat":1,"exp":2}}"#);
+        format!("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{}.x", URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn a_key_that_is_not_for_everybody_is_misconfigured() {
+        let url = ("SUPABASE_URL", "https://abc.supabase.co");
+        for key in
+            [legacy_key("service_role"), legacy_key("authenticated"), "a.b.c".to_owned(), "sb_secret_x".to_owned()]
+        {
+            for name in ["SUPABASE_ANON_KEY", "SUPABASE_PUBLISHABLE_KEY"] {
+                assert_eq!(read(&[url, (name, &key)]).unwrap_err(), ["SUPABASE_PUBLISHABLE_KEY"], "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_origin_is_compared_as_browsers_write_it() {
+        for (configured, written) in [
+            ("https://App.Example.com", "https://app.example.com"),
+            ("HTTPS://app.example.com:443", "https://app.example.com"),
+            ("http://Localhost:80", "http://localhost"),
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("http://[::1]", "http://[::1]"),
+            ("capacitor://localhost", "capacitor://localhost"),
+        ] {
+            assert!(AllowedOrigins::parse(configured).unwrap().allows(written), "{configured}");
+        }
+    }
+
+    #[test]
+    fn the_base_of_problem_types_is_a_url_or_a_path() {
+        for (text, base) in [("https://a.example/docs", "https://a.example/docs/"), ("/", "/"), ("/x/", "/x/")] {
+            assert_eq!(type_base(text).as_deref(), Some(base));
+        }
+        for text in ["a.example", "https://a.example/?x", "https://a.example/#x", "https://a b", "/\u{e9}"] {
+            assert_eq!(type_base(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -290,7 +391,19 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for text in ["a.example", "https://a.example/path", "https://", "https://*.example", "https://a,"] {
+        for text in [
+            "a.example",
+            "https://a.example/path",
+            "https://a.example/",
+            "https://",
+            "https://*.example",
+            "https://a,",
+            "https://user@a.example",
+            "https://a.example:",
+            "https://a.example:x",
+            "https://a example",
+            "null",
+        ] {
             assert!(AllowedOrigins::parse(text).is_none(), "{text}");
         }
     }

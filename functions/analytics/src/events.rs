@@ -8,7 +8,7 @@ use shared::http::{HeaderName, HeaderValue, StatusCode};
 use shared::members::{Members, items};
 use shared::request::{
     At, DateTime, Draft, Faults, Flag, FromRequest, Id, NOT_AN_OBJECT, Parts, Primary, ReadFields, Request, Source,
-    Text, Value, is_utf8, push, read_members, read_query,
+    Text, Value, Word, is_utf8, push, read_members, read_query,
 };
 use shared::serde::Serialize;
 use shared::serde_json;
@@ -23,6 +23,7 @@ const TOKEN_MAX_CHARS: usize = 64 * 1024;
 
 const NOT_AN_ARRAY: Fault = Fault::new("wrong_type", "must be an array of events");
 const NOT_JSON: Fault = Fault::new("invalid_json", "must be a line of JSON");
+const OTHER_HANDLING: Fault = Fault::new("handling_mismatch", "differs from the Prefer header");
 const OTHER_TOKEN: Fault = Fault::new("access_token_mismatch", "differs from the Authorization header");
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -30,8 +31,21 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// What the query may say.
 #[derive(Debug, Request)]
 pub(crate) struct Options {
-    /// The request is a beacon: nobody reads its response, which is 204.
+    /// The request is a beacon: nobody reads its response, which is 204, and its good events are stored whatever is wrong
+    /// with others.
     beacon: Option<Flag>,
+    /// `lenient`: the good events are stored, and the response lists the others; as `Prefer: handling=lenient`, for pages
+    /// behind gateways that allow no such header.
+    handling: Option<Handling>,
+}
+
+/// What to do about events that are not valid (RFC 7240 section 4.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Word)]
+pub(crate) enum Handling {
+    /// Store the others.
+    Lenient,
+    /// Store none.
+    Strict,
 }
 
 /// What is around the events of a batch.
@@ -119,7 +133,13 @@ impl<S> FromRequest<S> for Batch {
         {
             push(&mut reader.faults, &At::Root.member("access_token"), OTHER_TOKEN);
         }
-        let is_lenient = is_lenient(parts.request.header("prefer").unwrap_or_default());
+        let handling = options.handling.valid().copied();
+        let is_beacon = options.beacon.valid().is_some();
+        let preferred = preferred(parts.request.header("prefer").unwrap_or_default());
+        if handling.is_some() && preferred.is_some() && handling != preferred {
+            push(&mut reader.faults, &At::Root.member("handling"), OTHER_HANDLING);
+        }
+        let is_lenient = is_beacon || handling.or(preferred) == Some(Handling::Lenient);
         faults.append(&mut reader.faults);
         if !is_lenient || !faults.is_empty() {
             faults.append(&mut reader.rejected);
@@ -264,23 +284,27 @@ fn too_large() -> Fault {
     Fault::bounded("too_large", format!("must be at most {EVENT_MAX_BYTES} bytes of JSON"))
 }
 
-/// Whether a `Prefer` header (RFC 7240) asks to go on without what is wrong.
-fn is_lenient(prefer: &str) -> bool {
-    prefer.split(',').any(|preference| preference.trim_ascii().eq_ignore_ascii_case("handling=lenient"))
+/// The handling a `Prefer` header (RFC 7240) asks for, in the first preference that names one.
+fn preferred(prefer: &str) -> Option<Handling> {
+    prefer.split(',').find_map(|preference| match preference.trim_ascii() {
+        one if one.eq_ignore_ascii_case("handling=lenient") => Some(Handling::Lenient),
+        one if one.eq_ignore_ascii_case("handling=strict") => Some(Handling::Strict),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_lenient;
-    use proptest::prelude::{any, prop_assert, proptest};
+    use super::{Handling, preferred};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     #[test]
     fn prefer_is_a_list() {
         for prefer in ["handling=lenient", "return=minimal, Handling=Lenient", "handling=lenient,wait=5"] {
-            assert!(is_lenient(prefer), "{prefer}");
+            assert!(preferred(prefer) == Some(Handling::Lenient), "{prefer}");
         }
         for prefer in ["", "handling=strict", "handling", "lenient", "xhandling=lenient"] {
-            assert!(!is_lenient(prefer), "{prefer}");
+            assert_ne!(preferred(prefer), Some(Handling::Lenient), "{prefer}");
         }
     }
 
@@ -288,14 +312,14 @@ mod tests {
         #[test]
         fn a_preference_counts_wherever_it_stands(before in "([a-z]{1,5}=[a-z]{1,5}, ?){0,3}", after in "(, ?[a-z]{1,5}){0,3}") {
             let joined = format!("{before}handling=lenient{after}");
-            prop_assert!(is_lenient(&joined));
+            prop_assert_eq!(preferred(&joined), Some(Handling::Lenient));
             let strict = format!("{before}handling=strict{after}");
-            prop_assert!(!is_lenient(&strict));
+            prop_assert_eq!(preferred(&strict), Some(Handling::Strict));
         }
 
         #[test]
         fn no_header_makes_the_reader_panic(text in any::<String>()) {
-            let _ = is_lenient(&text);
+            let _ = preferred(&text);
         }
     }
 }

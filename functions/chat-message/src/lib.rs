@@ -22,8 +22,8 @@ mod save;
 mod sessions;
 mod summaries;
 
-use shared::answer::Code;
 use shared::answer::problem::RETRY_AFTER_MEMBER;
+use shared::answer::{Code, code};
 use shared::config::{Variables, whole};
 use shared::edge::{Function, get};
 use shared::upstream::Raised;
@@ -40,8 +40,6 @@ pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 40
 pub const SUMMARY_NOT_FOUND: Code = Code { name: "summary_not_found", status: 404, title: "No such summary" };
 /// The id stands for another message.
 pub const ID_REUSED: Code = Code { name: "id_reused", status: 409, title: "The id is already in use" };
-/// The caller writes more messages than anybody may.
-pub const RATE_LIMITED: Code = Code { name: "rate_limited", status: 429, title: "Too many messages" };
 
 const NO_SESSION: Raised = Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
 /// What database functions that take a session raise.
@@ -53,7 +51,7 @@ const OF_SAVING: &[Raised] = &[
         &ID_REUSED,
         "This id already stands for another message of the session. Make a new id for a new message.",
     ),
-    Raised::new(&RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
+    Raised::new(&code::RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
         .with(&[RETRY_AFTER_MEMBER]),
 ];
 /// What `get_session_summary` raises.
@@ -65,12 +63,17 @@ const OF_SUMMARIES: &[Raised] =
 pub struct Settings {
     /// Longest message of a user, in characters (`MESSAGE_MAX_CHARS`).
     pub user_message_max_chars: usize,
+    /// The helplines, as a JSON object (`CRISIS_RESOURCES`); [`CRISIS`] if not given.
+    pub crisis: Option<String>,
 }
 
 impl Settings {
     fn read(variables: &mut Variables) -> Self {
         let limit = variables.read("MESSAGE_MAX_CHARS", |text| whole(text, 1..=MESSAGE_MAX_CHARS as u32));
-        Self { user_message_max_chars: limit.map_or(USER_MESSAGE_MAX_CHARS, |limit| limit as usize) }
+        Self {
+            user_message_max_chars: limit.map_or(USER_MESSAGE_MAX_CHARS, |limit| limit as usize),
+            crisis: variables.read("CRISIS_RESOURCES", crisis::read),
+        }
     }
 }
 

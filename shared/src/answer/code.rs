@@ -65,6 +65,8 @@ codes! {
     TOKEN_REJECTED = 401 "token_rejected" "The database did not accept the token";
     /// The token's role may not call this function.
     ROLE_NOT_ALLOWED = 403 "role_not_allowed" "The token's role may not call";
+    /// A visitor's write from a page that may not call.
+    ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "This page may not call";
     /// Row Level Security or a grant refused the operation.
     FORBIDDEN = 403 "forbidden" "The database does not allow this to the caller";
     /// Nothing lives at this path.
@@ -79,12 +81,16 @@ codes! {
     UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type" "The media type is not supported";
     /// One or more fields are wrong; `errors` lists them all.
     VALIDATION_FAILED = 422 "validation_failed" "Some fields are not valid";
+    /// More requests than a limit allows: the database's own, or that of something before it.
+    RATE_LIMITED = 429 "rate_limited" "Too many requests";
     /// Something broke inside the function.
     INTERNAL = 500 "internal_error" "The function failed";
     /// The function's configuration is incomplete or wrong.
     MISCONFIGURED = 500 "misconfigured" "The function is misconfigured";
     /// The database answered with something the function cannot use.
     UPSTREAM_ERROR = 502 "upstream_error" "The database gave an unexpected answer";
+    /// The database's clock is behind that of the token's issuer.
+    CLOCK_SKEW = 503 "clock_skew" "The database's clock is behind";
     /// The database cannot be reached now.
     UPSTREAM_UNAVAILABLE = 503 "upstream_unavailable" "The database cannot be reached";
     /// The issuer's keys cannot be had now, so no token can be checked.

@@ -11,9 +11,9 @@ use super::code::{self, Code};
 use super::{of_type, set_header};
 use crate::host::Response;
 
-/// What a problem's `type` begins with; the code follows. A reference, relative to wherever the docs are served
-/// from (RFC 9457 section 3.1.1 allows that): this project has no home page to promise.
-pub const TYPE_BASE: &str = "/docs/errors.md#";
+/// Where a problem's `type` points, below `PROBLEM_TYPE_BASE`; the code follows. The base is `/` by default, which makes it
+/// a reference relative to wherever the docs are served from (RFC 9457 section 3.1.1 allows that).
+pub const TYPE_PATH: &str = "docs/errors.md#";
 
 /// Seconds after which a caller may try again when something the function needs is out of reach.
 const UNAVAILABLE_SECONDS: u64 = 1;
@@ -154,10 +154,10 @@ impl Problem {
         self
     }
 
-    /// The response the caller gets.
-    pub fn into_response(self, request_id: &str) -> Response {
+    /// The response the caller gets. `type_base` is `PROBLEM_TYPE_BASE`.
+    pub fn into_response(self, request_id: &str, type_base: &str) -> Response {
         let Content { code, members, allow, .. } = &*self.0;
-        let body = serde_json::to_string(&Document { content: &self, request_id }).unwrap_or_default();
+        let body = serde_json::to_string(&Document { content: &self, request_id, type_base }).unwrap_or_default();
         let mut response = of_type(code.status(), "application/problem+json", body);
         let headers = response.headers_mut();
         let told = members.iter().rfind(|(name, _)| *name == RETRY_AFTER_MEMBER);
@@ -180,13 +180,14 @@ impl Problem {
 struct Document<'a> {
     content: &'a Content,
     request_id: &'a str,
+    type_base: &'a str,
 }
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Content { code, detail, errors, members, .. } = self.content;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format!("{TYPE_BASE}{}", code.name))?;
+        map.serialize_entry("type", &format!("{}{TYPE_PATH}{}", self.type_base, code.name))?;
         map.serialize_entry("title", code.title)?;
         map.serialize_entry("status", &code.status)?;
         map.serialize_entry("detail", detail)?;
@@ -240,7 +241,7 @@ mod tests {
     fn a_problem_names_its_code_status_request_and_fields() {
         let fault = Fault::bounded("too_long", "must be at most 9 characters long".to_owned());
         let response =
-            Problem::invalid(vec![FieldError { pointer: "/message".to_owned(), fault }]).into_response("r-1");
+            Problem::invalid(vec![FieldError { pointer: "/message".to_owned(), fault }]).into_response("r-1", "/");
         assert_eq!(response.status(), 422);
         assert_eq!(header(&response, "content-type").as_deref(), Some("application/problem+json"));
         assert_eq!(
@@ -254,7 +255,7 @@ mod tests {
         let told = |json: &str| {
             let mut problem = Problem::new(&code::UPSTREAM_UNAVAILABLE, "x");
             problem.add_member("retry_after", serde_json::from_str(json).unwrap());
-            header(&problem.into_response("r"), "retry-after")
+            header(&problem.into_response("r", "/"), "retry-after")
         };
         for (json, expected) in [("7", "7"), ("-7", "1"), ("\"7\"", "1"), ("1.5", "1"), ("null", "1")] {
             assert_eq!(told(json).as_deref(), Some(expected), "{json}");
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn refusals_say_what_rfc_6750_says() {
-        let challenge = |code| header(&Problem::new(code, "x").into_response("r"), "www-authenticate");
+        let challenge = |code| header(&Problem::new(code, "x").into_response("r", "/"), "www-authenticate");
         assert_eq!(challenge(&code::MISSING_TOKEN).as_deref(), Some("Bearer"));
         assert_eq!(
             challenge(&code::TOKEN_EXPIRED).as_deref(),

@@ -31,8 +31,11 @@ pub(crate) struct KeyStore {
     keys: RefCell<Vec<PublicKey>>,
     /// The legacy shared secret, once a token asked for it.
     secret: RefCell<Option<PublicKey>>,
-    /// When the set was last fetched; `None` before the first time.
+    /// When the set was taken in; `None` before the first time.
     fetched_ms: Cell<Option<u64>>,
+    /// The set is the configured one, which does not age. It is replaced when a token names a key that is not in it: the
+    /// configuration may be older than a rotation.
+    is_configured: Cell<bool>,
     /// No refetch for an unknown key, nor after a failure, before this time.
     cooldown_until_ms: Cell<u64>,
     /// Somebody is fetching the set, and is waited for until then.
@@ -58,7 +61,7 @@ impl KeyStore {
             // A project with a shared secret may never need a set.
             return config.jwt_secret.is_some().then_some(0);
         };
-        (config.jwks.is_some() || host.now_ms().saturating_sub(fetched) <= FRESH_MS).then_some(fetched)
+        (!self.is_older(FRESH_MS, host.now_ms())).then_some(fetched)
     }
 
     /// The key a token names, with the algorithm that key is for.
@@ -100,11 +103,10 @@ impl KeyStore {
 
     /// The key of the issuer's set that a token names, the set fetched or refetched should it be time to.
     async fn of_set(&self, host: &dyn Host, config: &Config, token: &SignedToken<'_>) -> Result<PublicKey, Problem> {
-        if let Some(fixed) = &config.jwks {
-            if self.fetched_ms.get().is_none() {
-                self.replace(fixed, host.now_ms());
-            }
-            return self.known(token).unwrap_or_else(|| Err(unknown()));
+        if let Some(configured) = &config.jwks
+            && self.fetched_ms.get().is_none()
+        {
+            self.is_configured.set(self.replace(configured, host.now_ms()));
         }
         // What somebody else is fetching is for everybody: a key that was rotated must not look wrong meanwhile.
         let fetches = self.fetches.get();
@@ -135,7 +137,8 @@ impl KeyStore {
 
     /// Whether the set was fetched longer ago than this, in milliseconds, or never.
     fn is_older(&self, than_ms: u64, now: u64) -> bool {
-        self.fetched_ms.get().is_none_or(|fetched| now.saturating_sub(fetched) > than_ms)
+        let is_older = |fetched| !self.is_configured.get() && now.saturating_sub(fetched) > than_ms;
+        self.fetched_ms.get().is_none_or(is_older)
     }
 
     /// Whether there is no set that can be used, or no key in it for this token.
@@ -174,6 +177,9 @@ impl KeyStore {
             answer.status == 200
                 && String::from_utf8(answer.body.into_bytes()).is_ok_and(|set| self.replace(&set, host.now_ms()))
         });
+        if is_replaced {
+            self.is_configured.set(false);
+        }
         if self.fetching_until_ms.get() == awaited_ms {
             self.fetching_until_ms.set(0);
         }
@@ -341,12 +347,30 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_set_is_never_fetched() {
+    fn a_configured_set_does_not_age_and_is_fetched_only_for_a_key_it_lacks() {
         let (host, keys, config) =
             (FakeHost::default(), KeyStore::default(), config(Some(&FakeHost::key_set(&["k1"]))));
         assert_eq!(find(&keys, &host, &config, "k1"), "ok");
-        assert_eq!(find(&keys, &host, &config, "k2"), "unknown_key");
+        advance(&host, 2 * STALE_MS);
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
         assert!(host.sent.borrow().is_empty());
+        // The key was rotated since the configuration was written.
+        host.answer(200, &FakeHost::key_set(&["k2"]));
+        assert_eq!(find(&keys, &host, &config, "k2"), "ok");
+        for _ in 0..5 {
+            assert_eq!(find(&keys, &host, &config, "made-up"), "unknown_key");
+        }
+        assert_eq!(host.sent.borrow().len(), 1, "then not again for a while");
+        assert_eq!(find(&keys, &host, &config, "k1"), "unknown_key", "the issuer has withdrawn it");
+    }
+
+    #[test]
+    fn a_configured_set_outlives_an_issuer_that_is_down() {
+        let (host, keys, config) =
+            (FakeHost::default(), KeyStore::default(), config(Some(&FakeHost::key_set(&["k1"]))));
+        assert_eq!(find(&keys, &host, &config, "made-up"), "unknown_key");
+        advance(&host, 2 * STALE_MS);
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok");
     }
 
     #[test]

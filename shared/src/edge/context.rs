@@ -3,8 +3,10 @@
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
+use http::header::ORIGIN;
+
 use super::services::Services;
-use crate::answer::Problem;
+use crate::answer::{Problem, code};
 use crate::auth::{self, Caller};
 use crate::host::Request;
 use crate::request::{Id, Parts, RequestBody};
@@ -63,6 +65,23 @@ impl<S> Context<S> {
         match auth::bearer(&self.arrival.request)? {
             Some(token) => self.verify(token).await.map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// Whether a visitor without a token may call: visitors are taken, and a write does not come from a page that may not
+    /// call. (That page cannot read the response, but it could still fill the database.)
+    pub(crate) fn admit_visitor(&self) -> Result<(), Problem> {
+        let config = &self.services.config;
+        if !config.takes_visitors {
+            return Err(auth::missing());
+        }
+        let request = &self.arrival.request;
+        match request.header(ORIGIN) {
+            Some(origin) if !request.method.is_safe() && !config.allowed_origins.allows(origin) => Err(Problem::new(
+                &code::ORIGIN_NOT_ALLOWED,
+                "Pages of this origin may not write without a signed-in user: ALLOWED_ORIGINS does not list it.",
+            )),
+            _ => Ok(()),
         }
     }
 

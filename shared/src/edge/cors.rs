@@ -2,9 +2,10 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ORIGIN, VARY,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::answer;
 use crate::config::AllowedOrigins;
@@ -12,11 +13,8 @@ use crate::host::{Request, Response};
 
 /// How long a browser may cache a preflight, in seconds: Chromium's own upper bound.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
-/// Request headers a page may send, of which supabase-js itself sends the first four.
-const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, apikey, content-type, x-client-info, x-region, idempotency-key, if-match, prefer, x-request-id, \
-     traceparent, tracestate",
-);
+/// The names of request headers that a preflight is allowed have at most so many bytes together.
+const ALLOWED_HEADERS_MAX_BYTES: usize = 1024;
 /// Response headers a page may read.
 const EXPOSE_HEADERS: HeaderValue =
     HeaderValue::from_static("etag, location, retry-after, server-timing, x-request-id");
@@ -48,9 +46,28 @@ pub(super) fn apply(origins: &AllowedOrigins, request: &Request, response: &mut 
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSE_HEADERS);
     if let Some(methods) = headers.get(ALLOW).filter(|_| is_preflight).cloned() {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS);
+        if let Some(asked) = request.header(ACCESS_CONTROL_REQUEST_HEADERS) {
+            answer::set_header(headers, ACCESS_CONTROL_ALLOW_HEADERS, &allowed_headers(asked));
+        }
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
     }
+}
+
+/// The request headers a page may send: those it asks for. A function ignores headers it does not know, and a fixed list
+/// breaks pages with the next library that adds one.
+fn allowed_headers(asked: &str) -> String {
+    let mut allowed = String::new();
+    let names = asked.split(',').map(str::trim_ascii).filter(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
+    for name in names {
+        if allowed.len() + ", ".len() + name.len() > ALLOWED_HEADERS_MAX_BYTES {
+            break;
+        }
+        if !allowed.is_empty() {
+            allowed.push_str(", ");
+        }
+        allowed.push_str(name);
+    }
+    allowed
 }
 
 /// Whether a browser asks what a page may do (the Fetch standard's CORS-preflight request).
@@ -60,7 +77,7 @@ pub(super) fn is_preflight(request: &Request) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::apply;
+    use super::{allowed_headers, apply};
     use crate::config::AllowedOrigins;
     use crate::host::{Request, Response};
     use http::header::ORIGIN;
@@ -101,6 +118,19 @@ mod tests {
         let response = answer("*", Some("https://b.example"));
         assert_eq!(header(&response, "access-control-allow-origin"), Some("*"));
         assert_eq!(header(&response, "vary"), None);
+    }
+
+    #[test]
+    fn a_preflight_is_allowed_the_headers_it_asks_for() {
+        for (asked, allowed) in [
+            ("baggage,sentry-trace, If-None-Match", "baggage, sentry-trace, If-None-Match"),
+            ("authorization, a b, \"x\", é,,apikey", "authorization, apikey"),
+            ("", ""),
+        ] {
+            assert_eq!(allowed_headers(asked), allowed, "{asked}");
+        }
+        let long = vec!["x-a-header-of-20-char"; 100].join(",");
+        assert!((1000..=1024).contains(&allowed_headers(&long).len()));
     }
 
     proptest! {

@@ -66,7 +66,11 @@ pub struct Visitor(pub Option<Caller>);
 
 impl<S: 'static> Extract<S> for Visitor {
     async fn extract(context: &Rc<Context<S>>) -> Result<Self, Problem> {
-        context.caller().await.map(Self)
+        let caller = context.caller().await?;
+        if caller.is_none() {
+            context.admit_visitor()?;
+        }
+        Ok(Self(caller))
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -97,6 +101,9 @@ impl<S: 'static, T: FromRequest<S> + CarriesToken + 'static> Extract<S> for Sign
             (None, Some(token)) => Some(context.verify(&token).await?),
             (caller, _) => caller,
         };
+        if caller.is_none() {
+            context.admit_visitor()?;
+        }
         Ok(Self { caller, input })
     }
 

@@ -35,6 +35,7 @@ use route::{Operation, Route, not_allowed};
 use services::Services;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Longest request id that is echoed, in characters.
@@ -140,10 +141,10 @@ impl<S: 'static> Edge<S> {
         let mut code = None;
         let mut response = outcome.unwrap_or_else(|problem| {
             code = Some(problem.code.name);
-            problem.into_response(request_id)
+            problem.into_response(request_id, &self.services.config.problem_type_base)
         });
         for layer in &self.function.layers {
-            layer(request, body, &mut response);
+            layer(&self.services.settings, request, body, &mut response);
         }
         revalidate(request, &mut response);
         if request.method == Method::HEAD {
@@ -165,6 +166,7 @@ impl<S: 'static> Edge<S> {
                 level: log::level(status).name(),
                 function: self.function.name,
                 request_id,
+                trace_id: request.header(TRACEPARENT).and_then(log::trace_id),
                 method: request.method.as_str(),
                 route: record.route.get(),
                 status,

@@ -20,12 +20,12 @@ pub struct Function<S> {
     pub(crate) body_limit: usize,
     pub(crate) settings: fn(&mut Variables) -> S,
     pub(crate) routes: Vec<Route<S>>,
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer<S>>,
     pub(crate) health: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// Something done to every response of a function, whatever came of the request: also to problems.
-pub type Layer = fn(&Request, &RequestBody, &mut Response);
+pub type Layer<S> = fn(&S, &Request, &RequestBody, &mut Response);
 
 impl Function<()> {
     /// A function without configuration of its own. `name` is that in the URL: `/functions/v1/<name>`.
@@ -61,7 +61,7 @@ impl<S: 'static> Function<S> {
 
     /// Adds a layer around all routes.
     #[must_use]
-    pub fn layer(mut self, layer: Layer) -> Self {
+    pub fn layer(mut self, layer: Layer<S>) -> Self {
         self.layers.push(layer);
         self
     }

@@ -5,8 +5,9 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 /// The request headers a function may read. Adapters copy these and no others.
-pub static READ_HEADERS: [HeaderName; 13] = [
+pub static READ_HEADERS: [HeaderName; 14] = [
     header::ACCEPT,
+    header::ACCESS_CONTROL_REQUEST_HEADERS,
     header::ACCESS_CONTROL_REQUEST_METHOD,
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,
@@ -27,7 +28,17 @@ pub const READ_BY_METHOD: [(&[&str], &[&str]); 3] = [
         &["GET", "HEAD"],
         &["accept", "authorization", "if-none-match", "origin", "traceparent", "tracestate", "x-request-id"],
     ),
-    (&["OPTIONS"], &["access-control-request-method", "origin", "traceparent", "tracestate", "x-request-id"]),
+    (
+        &["OPTIONS"],
+        &[
+            "access-control-request-headers",
+            "access-control-request-method",
+            "origin",
+            "traceparent",
+            "tracestate",
+            "x-request-id",
+        ],
+    ),
     (
         &[],
         &[

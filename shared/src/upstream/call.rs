@@ -3,11 +3,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use http::StatusCode;
 use http::header::RETRY_AFTER;
 
 use super::Breaker;
-use super::error::{timeout, unavailable};
+use super::error::{clock_skew, timeout, unavailable};
 use crate::answer::Problem;
 use crate::config::Config;
 use crate::host::{FetchError, Host, Inbound, Outbound, Request};
@@ -17,6 +16,14 @@ use crate::members::Members;
 const FIRST_BACKOFF_MS: u64 = 50;
 /// The wait grows no further than after so many retries.
 const MOST_DOUBLINGS: u32 = 5;
+
+/// How long to wait before the one retry of a call that PostgREST refused because its clock is behind the issuer's, in
+/// milliseconds: clocks that are kept in time differ by less.
+const CLOCK_SKEW_MS: u64 = 1000;
+
+/// Longest `traceparent` or `tracestate` forwarded, in bytes (W3C Trace Context section 3.3.1.5 asks for 512 of the
+/// latter). A longer one is dropped: gateways refuse requests with headers that are too long.
+const TRACE_MAX_BYTES: usize = 512;
 
 /// Responses to reads of at most so many bytes are read completely before they are passed on, so that a truncated one can
 /// be retried; longer ones are streamed after that, so that memory does not grow with pages. Responses to writes are
@@ -83,10 +90,12 @@ impl Upstream {
         ];
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         for name in ["traceparent", "tracestate"] {
-            headers.extend(rpc.request.header(name).map(|value| (name, value)));
+            let value = rpc.request.header(name).filter(|value| value.len() <= TRACE_MAX_BYTES);
+            headers.extend(value.map(|value| (name, value)));
         }
         let url = format!("{}/rest/v1/rpc/{}", config.supabase_url, rpc.function);
         let retries = &rpc.spent.retries;
+        let mut is_skewed = false;
         loop {
             let now = host.now_ms();
             breaker.admit(now).map_err(|wait| unavailable().retry_after(wait.div_ceil(1000)))?;
@@ -105,8 +114,19 @@ impl Upstream {
                         breaker.succeeded();
                         return Ok(lasting);
                     }
-                    Err((StatusCode::GATEWAY_TIMEOUT, after)) => (timeout(), after),
-                    Err((_, after)) => (unavailable(), after),
+                    Err(Transient::ClockSkew) => {
+                        // The database is well.
+                        breaker.succeeded();
+                        if is_skewed || host.now_ms().saturating_add(CLOCK_SKEW_MS) >= deadline_ms {
+                            return Err(clock_skew());
+                        }
+                        is_skewed = true;
+                        host.sleep(CLOCK_SKEW_MS as u32).await;
+                        retries.set(retries.get() + 1);
+                        continue;
+                    }
+                    Err(Transient::Timeout(after)) => (timeout(), after),
+                    Err(Transient::Unavailable(after)) => (unavailable(), after),
                 },
                 // The health probe is given less time than a request: that it ran out says nothing about requests.
                 Err(FetchError::Timeout) if rpc.timeout_ms < config.timeout_ms => return Err(timeout()),
@@ -129,12 +149,37 @@ impl Upstream {
     }
 }
 
-/// Sorts out a response that says nothing about the request: the gateway, PostgREST or PostgreSQL failed. Of one, its
-/// status and its `Retry-After` in seconds.
-fn transient(response: Inbound) -> Result<Inbound, (StatusCode, Option<u64>)> {
+/// A response that says nothing about the request. Of a failure, its `Retry-After` in seconds.
+enum Transient {
+    /// Something between here and the database, or the database, cannot be reached.
+    Unavailable(Option<u64>),
+    /// Something there did not answer in time.
+    Timeout(Option<u64>),
+    /// PostgREST's clock is behind that of the token's issuer.
+    ClockSkew,
+}
+
+/// Sorts out a response that says nothing about the request: the gateway, PostgREST or PostgreSQL failed.
+///
+/// Besides HTTP's own statuses there are Cloudflare's (520 to 527 and 530: the origin failed in some way; 522 and 524 are
+/// timeouts) and Supabase's (540: the project is paused; 544: its gateway timed out).
+fn transient(response: Inbound) -> Result<Inbound, Transient> {
     let Inbound { status, headers, body } = response;
     let (is_transient, body) = match status.as_u16() {
-        502 | 503 | 504 | 520 => (true, body),
+        502..=504 | 520..=527 | 530 | 540 | 544 => (true, body),
+        // PostgREST says so of a token it will accept in a moment.
+        401 => {
+            let bytes = body.into_bytes();
+            let error = Members::parse(std::str::from_utf8(&bytes).unwrap_or_default());
+            let is_early = error.is_ok_and(|error| {
+                error.string("code").as_deref() == Some("PGRST303")
+                    && error.string("message").as_deref() == Some("JWT issued at future")
+            });
+            if is_early {
+                return Err(Transient::ClockSkew);
+            }
+            (false, bytes.into())
+        }
         // PostgreSQL went away during the request: connection exceptions, and shutdowns of all kinds. Where the
         // connection was torn, PostgREST (12.0.2, killed databases) answers 400 with an empty code.
         400 | 500 => {
@@ -151,7 +196,10 @@ fn transient(response: Inbound) -> Result<Inbound, (StatusCode, Option<u64>)> {
         return Ok(Inbound { status, headers, body });
     }
     let after = headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-    Err((status, after))
+    Err(match status.as_u16() {
+        504 | 522 | 524 | 544 => Transient::Timeout(after),
+        _ => Transient::Unavailable(after),
+    })
 }
 
 /// How long to wait before the next try, in milliseconds: anything up to twice what it was before ("full jitter", so
@@ -183,6 +231,16 @@ mod tests {
 
     /// The same within so many milliseconds.
     fn called_within(timeout_ms: u64, answers: &[Coming], breaker: &Rc<Breaker>) -> (String, Rc<FakeHost>) {
+        called_for(&Request::new("POST", "/"), timeout_ms, answers, breaker)
+    }
+
+    /// The same for a request.
+    fn called_for(
+        request: &Request,
+        timeout_ms: u64,
+        answers: &[Coming],
+        breaker: &Rc<Breaker>,
+    ) -> (String, Rc<FakeHost>) {
         let host = Rc::new(FakeHost::default());
         for answer in answers {
             let response = answer.map(|(status, after, body)| match after {
@@ -198,16 +256,9 @@ mod tests {
         };
         let config = Rc::new(Config::read(&mut Variables::new(&lookup)));
         let upstream = Upstream { host: Rc::<FakeHost>::clone(&host), config, breaker: Rc::clone(breaker) };
-        let (request, spent) = (Request::new("POST", "/"), Spent::default());
-        let rpc = Rpc {
-            function: "f",
-            arguments: "{}",
-            token: None,
-            request: &request,
-            request_id: "r-1",
-            timeout_ms,
-            spent: &spent,
-        };
+        let spent = Spent::default();
+        let rpc =
+            Rpc { function: "f", arguments: "{}", token: None, request, request_id: "r-1", timeout_ms, spent: &spent };
         let outcome = match run(upstream.call(rpc)).unwrap() {
             Ok(answer) => answer.status.as_u16().to_string(),
             Err(problem) => {
@@ -226,6 +277,12 @@ mod tests {
             Ok((503, None, r#"{"code":"PGRST001"}"#)),
             Ok((504, None, "")),
             Ok((520, None, "")),
+            Ok((521, None, "")),
+            Ok((522, None, "")),
+            Ok((527, None, "")),
+            Ok((530, None, "")),
+            Ok((540, None, "")),
+            Ok((544, None, "")),
             Ok((500, None, r#"{"code":"57P01"}"#)),
             Ok((500, None, r#"{"code":"08006"}"#)),
             Ok((400, None, r#"{"code":"","message":""}"#)),
@@ -243,6 +300,10 @@ mod tests {
             (409, "{}"),
             (429, "{}"),
             (302, ""),
+            (501, ""),
+            (505, ""),
+            (519, ""),
+            (528, ""),
         ];
         for (status, body) in lasting {
             let (outcome, host) = called(&[Ok((status, None, body)), Ok((200, None, ""))], &Rc::default());
@@ -281,6 +342,33 @@ mod tests {
         assert_eq!(called(&[Ok((503, Some(0), "")); 9], &Rc::default()).0, "upstream_unavailable 1");
         let (outcome, host) = called(&[Ok((503, Some(10), "")), Ok((200, None, ""))], &Rc::default());
         assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("upstream_unavailable 10", 1));
+    }
+
+    #[test]
+    fn a_token_of_the_future_is_tried_again_once_after_a_second() {
+        let early = Ok((401, None, r#"{"code":"PGRST303","message":"JWT issued at future"}"#));
+        let (outcome, host) = called(&[early, Ok((200, None, ""))], &Rc::default());
+        assert_eq!((outcome.as_str(), host.slept.borrow().as_slice()), ("200", &[1000][..]));
+        let breaker = Rc::<Breaker>::default();
+        for _ in 0..9 {
+            let (outcome, host) = called(&[early; 9], &breaker);
+            assert_eq!((outcome.as_str(), host.sent.borrow().len()), ("clock_skew", 2));
+        }
+        assert_eq!(breaker.state(0), "closed", "the database is well");
+        let expired = Ok((401, None, r#"{"code":"PGRST303","message":"JWT expired"}"#));
+        assert_eq!(called(&[expired], &breaker).0, "401");
+        assert_eq!(called_within(900, &[early, Ok((200, None, ""))], &breaker).0, "clock_skew");
+    }
+
+    #[test]
+    fn a_trace_header_that_is_too_long_is_dropped() {
+        for (length, is_forwarded) in [(512, true), (513, false), (60_000, false)] {
+            let mut request = Request::new("POST", "/");
+            request.add_header(http::HeaderName::from_static("tracestate"), &"x".repeat(length));
+            let (_, host) = called_for(&request, 10_000, &[Ok((200, None, ""))], &Rc::default());
+            let sent = host.sent.borrow();
+            assert_eq!(sent[0].headers.iter().any(|(name, _)| *name == "tracestate"), is_forwarded, "{length}");
+        }
     }
 
     #[test]

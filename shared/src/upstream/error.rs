@@ -1,5 +1,7 @@
 //! PostgREST's errors, in the caller's terms.
 
+use http::header::RETRY_AFTER;
+
 use crate::answer::{Code, Problem, code};
 use crate::host::Inbound;
 use crate::members::Members;
@@ -32,6 +34,7 @@ impl Raised {
 /// What an unsuccessful response means to the caller, for whom the database may raise these.
 pub(crate) fn problem(response: Inbound, raises: &[Raised]) -> Problem {
     let status = response.status.as_u16();
+    let after = response.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
     let body = response.body.into_bytes();
     let error = Members::parse(std::str::from_utf8(&body).unwrap_or_default()).ok();
     let member = |name| error.as_ref().and_then(|error| error.string(name)).unwrap_or_default();
@@ -67,6 +70,15 @@ pub(crate) fn problem(response: Inbound, raises: &[Raised]) -> Problem {
             Problem::new(&code::VALIDATION_FAILED, "A value breaks a rule of the database.")
         }
         ("57014", _) => timeout(),
+        // Not the database's own limit, which a function raises: somebody's before it.
+        (_, 429) => {
+            let problem =
+                Problem::new(&code::RATE_LIMITED, "Wait as long as Retry-After says, then send the same again.");
+            match after {
+                Some(seconds) => problem.retry_after(seconds),
+                None => problem,
+            }
+        }
         ("PGRST202", _) => Problem::new(
             &code::UPSTREAM_ERROR,
             "The database has not the function this needs: apply the migrations, then reload PostgREST's schema cache.",
@@ -80,6 +92,14 @@ pub(crate) fn timeout() -> Problem {
     Problem::new(
         &code::UPSTREAM_TIMEOUT,
         "The database did not answer in time. The write may have happened: send the same ids again to find out.",
+    )
+}
+
+/// PostgREST finds that the token was issued in the future, and still does a moment later.
+pub(crate) fn clock_skew() -> Problem {
+    Problem::new(
+        &code::CLOCK_SKEW,
+        "The database's clock is behind that of the token's issuer. Send the same request again shortly.",
     )
 }
 
@@ -133,11 +153,20 @@ mod tests {
             (404, r#"{"code":"PGRST202","message":"secret"}"#, "upstream_error"),
             (500, "\u{0}secret", "upstream_error"),
             (302, "secret", "upstream_error"),
+            (429, "secret", "rate_limited"),
         ] {
             let problem = problem(inbound(status, &[], body), RAISED);
             assert_eq!(problem.code.name, code, "{status} {body}");
             assert!(!problem.detail.contains("secret"), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_limit_before_the_database_is_the_callers_with_its_retry_after() {
+        let limited = problem(inbound(429, &[("retry-after", "2")], "slow down"), RAISED).into_response("r", "/");
+        assert_eq!((limited.status().as_u16(), &limited.headers()["retry-after"]), (429, &"2".parse().unwrap()));
+        let limited = problem(inbound(429, &[], ""), RAISED).into_response("r", "/");
+        assert!(!limited.headers().contains_key("retry-after"));
     }
 
     proptest! {

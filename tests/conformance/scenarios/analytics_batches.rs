@@ -80,6 +80,45 @@ async fn every_bad_event_is_named_and_nothing_is_written_unless_the_caller_is_le
     assert_eq!(rejected(&answer).len(), 5);
 }
 
+/// For pages behind gateways that allow no `Prefer` header.
+#[tokio::test]
+async fn the_query_may_ask_for_lenience_too() {
+    let person = Person::new(&Stack::running()).await;
+    let word = word();
+    let mut batch = events(3, &word);
+    batch[1]["event_type"] = json!("Upper");
+    let body = json!({ "events": batch });
+    let ask = async |query: &str, prefer: &str| {
+        let call = person.call("POST", "analytics", query).json(&body);
+        let call = if prefer.is_empty() { call } else { call.header("prefer", prefer) };
+        call.send().await
+    };
+    let answer = ask("?handling=lenient", "").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["accepted"]), (201, &json!(2)), "{}", answer.text());
+    assert_eq!(rejected(&answer), ["/events/1/event_type"]);
+    assert_eq!(ask("?handling=lenient", "handling=lenient").await.status, 201);
+    assert_problem(&ask("?handling=strict", "").await, 422, "validation_failed");
+    for (query, prefer) in [("?handling=strict", "handling=lenient"), ("?handling=lenient", "handling=strict")] {
+        let problem = assert_problem(&ask(query, prefer).await, 422, "validation_failed");
+        assert!(faults(&problem).contains(&("/handling".to_owned(), "handling_mismatch".to_owned())), "{problem}");
+    }
+    let problem = assert_problem(&ask("?handling=kind", "").await, 422, "validation_failed");
+    assert!(faults(&problem).contains(&("/handling".to_owned(), "not_allowed".to_owned())), "{problem}");
+}
+
+/// Nobody reads its response.
+#[tokio::test]
+async fn the_good_events_of_a_beacon_are_stored_whatever_is_wrong_with_others() {
+    let person = Person::new(&Stack::running()).await;
+    let word = word();
+    let mut batch = events(3, &word);
+    batch[1]["event_type"] = json!("Upper");
+    let call = person.call("POST", "analytics", "?beacon=1");
+    let answer = call.body("text/plain", json!({ "events": batch }).to_string()).send().await;
+    assert_eq!((answer.status.as_u16(), answer.bytes.len()), (204, 0), "{}", answer.text());
+    assert_eq!(count(&person.stack, &word).await, 2);
+}
+
 #[tokio::test]
 async fn every_invalid_field_of_an_event_is_named_alone_and_in_a_batch() {
     let person = Person::new(&Stack::running()).await;

@@ -243,15 +243,20 @@ async fn keys_that_are_not_for_verifying_are_never_used() {
 }
 
 #[tokio::test]
-async fn a_configured_key_set_is_never_fetched() {
+async fn a_configured_key_set_is_fetched_only_for_a_key_it_lacks() {
     let person = Person::new(&Stack::running()).await;
     let forge = Forge::new(&person);
     // As an object, and as the bare array some versions of the platform hand over.
     for set in [json!({ "keys": [forge.key().public_jwk()] }), json!([forge.key().public_jwk()])] {
         let scene = Scene::new(person.clone(), &[], &[("SUPABASE_JWKS", &set.to_string())]).await;
         assert_eq!(scene.save(&forge.good()).await.status, 201);
-        scene.is_refused(&Forge::new(&person).with_foreign_key().good(), 401, "unknown_key").await;
         assert_eq!(scene.issuer.counts().key_sets, 0);
+        // The project's key was rotated since the configuration was written.
+        let rotated = Forge::new(&person).with_foreign_key();
+        scene.issuer.publish(&[rotated.key().public_jwk()]);
+        scene.reaches_the_database(&rotated.good()).await;
+        scene.is_refused(&Forge::new(&person).with_foreign_key().good(), 401, "unknown_key").await;
+        assert_eq!(scene.issuer.counts().key_sets, 1);
     }
 }
 

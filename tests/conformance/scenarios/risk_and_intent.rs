@@ -48,6 +48,26 @@ async fn saved(person: &Person, said: &Value) -> Value {
     answer.json()
 }
 
+/// A country's own helplines, without a new build.
+#[tokio::test]
+async fn crisis_resources_of_the_configuration_replace_the_built_in_ones() {
+    let stack = Stack::running();
+    let resources = json!({ "resources": [{ "name": "Samaritans", "phone": "116 123", "country": "GB" }] });
+    let variables = [("CRISIS_RESOURCES", resources.to_string()), ("PROBLEM_TYPE_BASE", "https://docs.example".into())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let function = Isolated::start(&stack, "chat-message", &variables).await;
+    let person = Person::new(&stack).await;
+    let send = async |token: &str| {
+        let call = call("POST", &function.url).header("authorization", format!("Bearer {token}"));
+        call.json(&alarming(Uuid::new_v4())).send().await
+    };
+    let saved = send(&person.token).await;
+    assert_eq!((saved.status.as_u16(), &saved.json()["crisis"]), (201, &resources));
+    let refused = send("a.b.c").await.json();
+    assert_eq!(refused["crisis"], resources);
+    assert_eq!(refused["type"], "https://docs.example/docs/errors.md#malformed_token");
+}
+
 /// As many detections as are asked for, all of one moment, put there directly.
 async fn detections(person: &Person, session_id: Uuid, count: i64) {
     let database = person.stack.database().await;

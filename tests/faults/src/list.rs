@@ -169,6 +169,19 @@ pub(crate) const FAULTS: &[Fault] = &[
     injected("two 503", Sees::Saved { asked: 3 }, || vec![page(503); 2]),
     injected("two 504", Sees::Saved { asked: 3 }, || vec![page(504); 2]),
     injected("two 520", Sees::Saved { asked: 3 }, || vec![page(520); 2]),
+    injected("521, 522 and 523 (Cloudflare)", Sees::Saved { asked: 4 }, || [521, 522, 523].map(page).to_vec()),
+    injected("524, 527 and 530 (Cloudflare)", Sees::Saved { asked: 4 }, || [524, 527, 530].map(page).to_vec()),
+    injected("540 and 544 (Supabase)", Sees::Saved { asked: 3 }, || [540, 544].map(page).to_vec()),
+    injected("JWT issued at future, once", Sees::Saved { asked: 2 }, || {
+        postgrest(401, "PGRST303", "JWT issued at future")
+    }),
+    injected("JWT issued at future, twice", Sees::Problem { status: 503, code: "clock_skew", asked: 2 }, || {
+        [postgrest(401, "PGRST303", "JWT issued at future"), postgrest(401, "PGRST303", "JWT issued at future")]
+            .concat()
+    }),
+    injected("429 of a gateway", Sees::Problem { status: 429, code: "rate_limited", asked: 1 }, || {
+        vec![Break::Answer(Canned::page(429).retry_after("2"))]
+    }),
     injected("502 although it was stored", Sees::Replayed { asked: 2 }, || {
         vec![Break::AnswerAfterCommit(Canned::page(502))]
     }),

@@ -34,12 +34,16 @@ const OF_CALLERS: &[&Code] = &[
     &code::ROLE_NOT_ALLOWED,
     &code::KEYS_UNAVAILABLE,
 ];
+/// Those of one that takes writes of visitors.
+const OF_VISITORS: &[&Code] = &[&code::ORIGIN_NOT_ALLOWED];
 /// Those of one that calls the database.
 const OF_DATABASE: &[&Code] = &[
     &code::TOKEN_REJECTED,
     &code::FORBIDDEN,
     &code::VALIDATION_FAILED,
+    &code::RATE_LIMITED,
     &code::UPSTREAM_ERROR,
+    &code::CLOCK_SKEW,
     &code::UPSTREAM_UNAVAILABLE,
     &code::UPSTREAM_TIMEOUT,
 ];
@@ -111,6 +115,7 @@ pub(super) fn codes(method: &Method, described: &Described) -> Vec<&'static Code
         (described.reads.is_some(), OF_FIELDS),
         (!described.bodies.is_empty(), OF_BODIES),
         (described.caller.is_some(), OF_CALLERS),
+        (described.caller == Some(Access::Anonymous) && *method != Method::GET, OF_VISITORS),
         (described.calls_database, OF_DATABASE),
         (described.calls_database && *method != Method::GET, OF_WRITES),
         (reads.iter().any(|field| is_word(field.from, &field.schema)), OF_PATHS),
@@ -230,12 +235,13 @@ pub(super) fn security(caller: Option<Access>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS, OF_WRITES};
+    use super::{ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS, OF_VISITORS, OF_WRITES};
     use crate::answer::code;
 
     #[test]
     fn every_code_comes_of_something() {
-        let groups = [ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS, OF_WRITES].concat();
+        let groups =
+            [ALWAYS, OF_BODIES, OF_CALLERS, OF_DATABASE, OF_FIELDS, OF_NONE, OF_PATHS, OF_VISITORS, OF_WRITES].concat();
         let missing: Vec<_> = code::ALL.iter().filter(|code| !groups.contains(code)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }

@@ -87,7 +87,11 @@ pub(super) async fn outcome(promise: Promise) -> Result<JsValue, JsValue> {
 /// For `glue.js`: runs a future until it waits (`false`) or ends (`true`).
 #[wasm_bindgen(skip_typescript)]
 pub fn poll(id: u32) -> bool {
-    let Some(mut future) = with(id, |task| task.future.take()) else { return true };
+    let Some(mut future) = with(id, |task| task.future.take()) else {
+        // It was given up. What another task waits for must not become its response.
+        wait(&JsValue::UNDEFINED);
+        return true;
+    };
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => {
             with(id, |task| {

@@ -9,7 +9,7 @@ use chat_message::CRISIS;
 use fsm_transition::VERSION_CONFLICT_IF_MATCH;
 use serde_json::Value;
 use shared::answer::code;
-use shared::answer::problem::TYPE_BASE;
+use shared::answer::problem::TYPE_PATH;
 use shared::edge::{Edge, Function};
 use shared::host::fake::{FakeHost, Sent, run as finish};
 use shared::host::{Body, BodyError, Inbound, Request, Response};
@@ -275,7 +275,7 @@ fn problem(response: &Answered, raised: &[&Raised]) -> Result<(), String> {
     known_code(code, *status, raised)?;
     ensure!(*status != 500, "it broke: {json}");
     ensure!(json.get("status") == Some(&Value::from(*status)), "another status inside than outside: {json}");
-    ensure!(text("type") == [TYPE_BASE, code].concat(), "another type than code: {json}");
+    ensure!(text("type") == ["/", TYPE_PATH, code].concat(), "another type than code: {json}");
     ensure!(!text("title").is_empty() && (1..400).contains(&text("detail").len()), "an empty or a long word: {json}");
     let extra = raised.iter().filter(|raised| raised.code.name == code).flat_map(|raised| raised.members).copied();
     let known: Vec<_> = MEMBERS.iter().copied().chain(extra).collect();

@@ -76,7 +76,7 @@ pub(crate) fn run(input: &str) -> Verdict {
                     "a token is no reason for this status: {}",
                     problem.code.status
                 );
-                let answer = Answered::from(problem.into_response("r"));
+                let answer = Answered::from(problem.into_response("r", "/"));
                 ensure!(answer.body.as_ref().is_some_and(|body| body.len() < 2048), "a long answer: {answer:?}");
                 sight = format!("{} {:?}", answer.status, answer.header("www-authenticate"));
                 sight.push_str(&answer.text());

@@ -1,7 +1,7 @@
 //! What a function is told about the world, on either host.
 
 /// The variables a function may read, besides the twin of each `SUPABASE_X`.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 15] = [
     "SUPABASE_URL",
     "SUPABASE_PUBLISHABLE_KEY",
     "SUPABASE_PUBLISHABLE_KEYS",
@@ -12,7 +12,10 @@ const NAMES: [&str; 12] = [
     "SUPABASE_TIMEOUT",
     "SUPABASE_MAX_RETRIES",
     "ALLOWED_ORIGINS",
+    "ANONYMOUS",
+    "CRISIS_RESOURCES",
     "MESSAGE_MAX_CHARS",
+    "PROBLEM_TYPE_BASE",
     "LOG_LEVEL",
 ];
 
