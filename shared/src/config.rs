@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
 use serde_json::Value;
 
-/// Longest upstream exchange allowed unless `SUPABASE_TIMEOUT` says otherwise, in milliseconds.
+/// Longest upstream request allowed unless `SUPABASE_TIMEOUT` says otherwise, in milliseconds.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 /// More than this no caller waits for, and hosts cut requests off anyway.
 const MAX_TIMEOUT_MS: u64 = 120_000;
@@ -31,7 +31,7 @@ pub struct Config {
     pub jwks: Option<String>,
     /// The shared secret of a legacy project, with which its HS256 tokens are verified.
     pub jwt_secret: Option<String>,
-    /// How long an exchange with Supabase may take, all its tries together, in milliseconds.
+    /// How long a call of Supabase may take, all its tries together, in milliseconds.
     pub timeout_ms: u64,
     /// How often a call that failed for a transient reason is retried.
     pub max_retries: u32,

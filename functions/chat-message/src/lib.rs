@@ -26,7 +26,7 @@ use shared::answer::problem::RETRY_AFTER_MEMBER;
 use shared::answer::{Code, code};
 use shared::config::{Variables, whole};
 use shared::edge::{Function, get};
-use shared::upstream::Raised;
+use shared::upstream::DatabaseError;
 
 pub use crisis::CRISIS;
 #[cfg(not(target_arch = "wasm32"))]
@@ -41,22 +41,23 @@ pub const SUMMARY_NOT_FOUND: Code = Code { name: "summary_not_found", status: 40
 /// The id stands for another message.
 pub const ID_REUSED: Code = Code { name: "id_reused", status: 409, title: "The id is already in use" };
 
-const NO_SESSION: Raised = Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
+const NO_SESSION: DatabaseError =
+    DatabaseError::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
 /// What database functions that take a session raise.
-const OF_SESSIONS: &[Raised] = &[NO_SESSION];
+const OF_SESSIONS: &[DatabaseError] = &[NO_SESSION];
 /// What `save_message` raises.
-const OF_SAVING: &[Raised] = &[
+const OF_SAVING: &[DatabaseError] = &[
     NO_SESSION,
-    Raised::new(
+    DatabaseError::new(
         &ID_REUSED,
         "This id already stands for another message of the session. Make a new id for a new message.",
     ),
-    Raised::new(&code::RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
+    DatabaseError::new(&code::RATE_LIMITED, "Wait as long as Retry-After says, then send the same message again.")
         .with(&[RETRY_AFTER_MEMBER]),
 ];
 /// What `get_session_summary` raises.
-const OF_SUMMARIES: &[Raised] =
-    &[NO_SESSION, Raised::new(&SUMMARY_NOT_FOUND, "The session has no summary of this type.")];
+const OF_SUMMARIES: &[DatabaseError] =
+    &[NO_SESSION, DatabaseError::new(&SUMMARY_NOT_FOUND, "The session has no summary of this type.")];
 
 /// Configuration of this function's own.
 #[derive(Debug)]

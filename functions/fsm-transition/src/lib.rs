@@ -22,7 +22,7 @@ mod transition;
 use shared::answer::Code;
 use shared::edge::{Function, get};
 use shared::serde_json::json;
-use shared::upstream::Raised;
+use shared::upstream::DatabaseError;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use openapi::openapi;
@@ -55,23 +55,24 @@ pub const RESPONSE_REFUSED: Code =
 pub const DEFAULT_MACHINE: &str = "supportive-yarn";
 
 /// The session is not there.
-const NO_SESSION: Raised = Raised::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
+const NO_SESSION: DatabaseError =
+    DatabaseError::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
 /// What `get_session_state` raises.
-const OF_STATES: &[Raised] = &[NO_SESSION];
+const OF_STATES: &[DatabaseError] = &[NO_SESSION];
 /// What `transition_session` raises.
-const OF_MOVES: &[Raised] = &[
+const OF_MOVES: &[DatabaseError] = &[
     NO_SESSION,
-    Raised::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
-    Raised::new(&ID_REUSED, "This id already stands for another move of the session."),
-    Raised::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),
-    Raised::new(&VERSION_CONFLICT, "The session has moved since.").with(&["state", "version"]),
-    Raised::new(&ILLEGAL_TRANSITION, "The session cannot do that where it is.").with(&[
+    DatabaseError::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
+    DatabaseError::new(&ID_REUSED, "This id already stands for another move of the session."),
+    DatabaseError::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),
+    DatabaseError::new(&VERSION_CONFLICT, "The session has moved since.").with(&["state", "version"]),
+    DatabaseError::new(&ILLEGAL_TRANSITION, "The session cannot do that where it is.").with(&[
         "state",
         "version",
         "allowed_events",
     ]),
-    Raised::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
-    Raised::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
+    DatabaseError::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
+    DatabaseError::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
 ];
 
 /// The function.

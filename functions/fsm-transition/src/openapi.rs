@@ -8,7 +8,7 @@ use shared::edge::openapi::{Answer, Api, Operation, Wire};
 use shared::http::Method;
 use shared::request::Id;
 use shared::serde_json::{Map, Value, json};
-use shared::upstream::Raised;
+use shared::upstream::DatabaseError;
 
 use crate::{MACHINE_CONFLICT, MACHINE_NOT_FOUND, VERSION_CONFLICT_IF_MATCH};
 
@@ -112,7 +112,7 @@ fn transition() -> Operation {
             )
             .header("ETag", "The session's version after the move, in quotes."),
         )
-        .problem(Raised::new(&VERSION_CONFLICT_IF_MATCH, "").with(&["state", "version"]))
+        .problem(DatabaseError::new(&VERSION_CONFLICT_IF_MATCH, "").with(&["state", "version"]))
 }
 
 fn state() -> Operation {
@@ -149,6 +149,6 @@ fn machine() -> Operation {
             .or_as::<String>("image/svg+xml", json!("<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>"))
             .header("Content-Security-Policy", "Of diagrams and pictures: nothing in them runs or loads."),
         )
-        .problem(Raised::new(&MACHINE_NOT_FOUND, ""))
-        .problem(Raised::new(&MACHINE_CONFLICT, "").with(&["machine"]))
+        .problem(DatabaseError::new(&MACHINE_NOT_FOUND, ""))
+        .problem(DatabaseError::new(&MACHINE_CONFLICT, "").with(&["machine"]))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The entity tag of a resource whose state is told by its version, a whole number of PostgreSQL's `integer`.
+/// The entity tag of a resource whose state its version identifies, a whole number of PostgreSQL's `integer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ETag(pub u32);
 

@@ -160,10 +160,10 @@ impl Problem {
         let body = serde_json::to_string(&Document { content: &self, request_id, type_base }).unwrap_or_default();
         let mut response = of_type(code.status(), "application/problem+json", body);
         let headers = response.headers_mut();
-        let told = members.iter().rfind(|(name, _)| *name == RETRY_AFTER_MEMBER);
+        let retry_after = members.iter().rfind(|(name, _)| *name == RETRY_AFTER_MEMBER);
         // Only a number, whatever the database says.
-        let told = told.and_then(|(_, value)| value.get().parse().ok());
-        if let Some(seconds) = told.or((code.status == 503).then_some(UNAVAILABLE_SECONDS)) {
+        let retry_after = retry_after.and_then(|(_, value)| value.get().parse().ok());
+        if let Some(seconds) = retry_after.or((code.status == 503).then_some(UNAVAILABLE_SECONDS)) {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Some(allow) = allow {
@@ -252,13 +252,13 @@ mod tests {
 
     #[test]
     fn only_a_number_of_seconds_becomes_retry_after() {
-        let told = |json: &str| {
+        let retry_after = |json: &str| {
             let mut problem = Problem::new(&code::UPSTREAM_UNAVAILABLE, "x");
             problem.add_member("retry_after", serde_json::from_str(json).unwrap());
             header(&problem.into_response("r", "/"), "retry-after")
         };
         for (json, expected) in [("7", "7"), ("-7", "1"), ("\"7\"", "1"), ("1.5", "1"), ("null", "1")] {
-            assert_eq!(told(json).as_deref(), Some(expected), "{json}");
+            assert_eq!(retry_after(json).as_deref(), Some(expected), "{json}");
         }
     }
 

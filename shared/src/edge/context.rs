@@ -10,7 +10,7 @@ use crate::answer::{Problem, code};
 use crate::auth::{self, Caller};
 use crate::host::Request;
 use crate::request::{Id, Parts, RequestBody};
-use crate::upstream::{Raised, Spent};
+use crate::upstream::{CallStats, DatabaseError};
 
 /// A request that has arrived: what is known of it before its body is read.
 pub struct Arrival {
@@ -30,7 +30,7 @@ pub struct Context<S> {
     /// The path's parameters.
     pub(crate) params: Vec<String>,
     /// What the database may raise.
-    pub(crate) raises: &'static [Raised],
+    pub(crate) raises: &'static [DatabaseError],
     pub(crate) record: Record,
     pub(crate) id: OnceCell<Id>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Record {
     /// How long verifying the caller took, in milliseconds.
     pub(crate) auth_ms: Cell<u64>,
     /// What the call of the database has cost.
-    pub(crate) spent: Rc<Spent>,
+    pub(crate) stats: Rc<CallStats>,
 }
 
 impl<S> Context<S> {

@@ -146,9 +146,9 @@ impl<S: 'static> Extract<S> for Head {
 
 impl<S: 'static> Extract<S> for Database {
     async fn extract(context: &Rc<Context<S>>) -> Result<Self, Problem> {
-        let (arrival, spent) = (&context.arrival, Rc::clone(&context.record.spent));
+        let (arrival, stats) = (&context.arrival, Rc::clone(&context.record.stats));
         let (request, id) = (Rc::clone(&arrival.request), Rc::clone(&arrival.request_id));
-        Ok(Self::new(Rc::clone(&context.services.upstream), request, id, spent, context.raises))
+        Ok(Self::new(Rc::clone(&context.services.upstream), request, id, stats, context.raises))
     }
 
     #[cfg(not(target_arch = "wasm32"))]

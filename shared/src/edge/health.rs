@@ -98,7 +98,7 @@ impl Health {
         if let Some(recent) = self.recent(&*services.host, timeout_ms).await {
             return recent;
         }
-        let spent = &context.record.spent;
+        let stats = &context.record.stats;
         let rpc = Rpc {
             function: PROBE,
             arguments: "{}",
@@ -106,13 +106,13 @@ impl Health {
             request: &context.arrival.request,
             request_id: &context.arrival.request_id,
             timeout_ms,
-            spent,
+            stats,
         };
         let found = services.upstream.call(rpc).await;
         let fresh = Probe {
             is_connected: found.is_ok_and(|found| found.status == StatusCode::OK),
-            latency_ms: spent.db_ms.get(),
-            retries: spent.retries.get(),
+            latency_ms: stats.db_ms.get(),
+            retries: stats.retries.get(),
             checked_ms: services.host.now_ms(),
         };
         self.found(fresh);

@@ -153,7 +153,7 @@ impl<S: 'static> Edge<S> {
         cors::apply(&self.services.config.allowed_origins, request, &mut response);
         let now_ms = self.services.host.now_ms();
         let dur_ms = now_ms.saturating_sub(*started_ms);
-        let (auth_ms, db_ms) = (record.auth_ms.get(), record.spent.db_ms.get());
+        let (auth_ms, db_ms) = (record.auth_ms.get(), record.stats.db_ms.get());
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -174,7 +174,7 @@ impl<S: 'static> Edge<S> {
                 user: record.user.get().map(|user| format!("{user:016x}")),
                 dur_ms,
                 db_ms,
-                retries: record.spent.retries.get(),
+                retries: record.stats.retries.get(),
                 breaker: self.services.upstream.breaker.state(now_ms),
             }));
         }

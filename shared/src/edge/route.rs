@@ -11,7 +11,7 @@ use crate::answer::Problem;
 use crate::config::Variables;
 use crate::host::{Request, Response};
 use crate::request::RequestBody;
-use crate::upstream::Raised;
+use crate::upstream::DatabaseError;
 
 /// What one edge function brings: its name, its limits, its routes.
 pub struct Function<S> {
@@ -79,7 +79,7 @@ impl<S: 'static> Function<S> {
     }
 
     /// Every problem its database functions raise.
-    pub fn raises(&self) -> impl Iterator<Item = &'static Raised> {
+    pub fn raises(&self) -> impl Iterator<Item = &'static DatabaseError> {
         self.routes.iter().flat_map(|route| &route.methods).flat_map(|operation| operation.raises)
     }
 }
@@ -122,7 +122,7 @@ impl<S> Route<S> {
 pub(crate) struct Operation<S> {
     pub(crate) method: Method,
     pub(crate) handler: BoxedHandler<S>,
-    pub(crate) raises: &'static [Raised],
+    pub(crate) raises: &'static [DatabaseError],
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) describe: fn(&mut super::openapi::Described),
 }
@@ -161,7 +161,7 @@ impl<S: 'static> Methods<S> {
 
     /// The problems that the database function of the last method raises.
     #[must_use]
-    pub fn raises(mut self, raises: &'static [Raised]) -> Self {
+    pub fn raises(mut self, raises: &'static [DatabaseError]) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.raises = raises;
         }

@@ -111,7 +111,7 @@ pub struct Outbound<'a> {
     pub headers: &'a [(&'static str, &'a str)],
     /// JSON, or nothing.
     pub body: Option<&'a str>,
-    /// How long the whole exchange may take, in milliseconds; then it is aborted.
+    /// How long all of it may take, in milliseconds; then it is aborted.
     pub timeout_ms: u32,
     /// How many bytes of the response are read before it is passed on; the rest is streamed.
     pub buffer: u32,

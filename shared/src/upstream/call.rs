@@ -39,7 +39,7 @@ pub struct Upstream {
 
 /// What a request's call has cost so far, for the log.
 #[derive(Debug, Default)]
-pub(crate) struct Spent {
+pub(crate) struct CallStats {
     /// How often it was retried.
     pub(crate) retries: Cell<u32>,
     /// How long it took, all tries together, in milliseconds.
@@ -61,7 +61,7 @@ pub(crate) struct Rpc<'a> {
     /// How long all its tries together may take, in milliseconds.
     pub(crate) timeout_ms: u64,
     /// Where what it costs is counted.
-    pub(crate) spent: &'a Spent,
+    pub(crate) stats: &'a CallStats,
 }
 
 impl Upstream {
@@ -76,7 +76,7 @@ impl Upstream {
     pub(crate) async fn call(&self, rpc: Rpc<'_>) -> Result<Inbound, Problem> {
         let started_ms = self.host.now_ms();
         let outcome = self.call_until(started_ms + rpc.timeout_ms, &rpc).await;
-        rpc.spent.db_ms.set(self.host.now_ms().saturating_sub(started_ms));
+        rpc.stats.db_ms.set(self.host.now_ms().saturating_sub(started_ms));
         outcome
     }
 
@@ -94,7 +94,7 @@ impl Upstream {
             headers.extend(value.map(|value| (name, value)));
         }
         let url = format!("{}/rest/v1/rpc/{}", config.supabase_url, rpc.function);
-        let retries = &rpc.spent.retries;
+        let retries = &rpc.stats.retries;
         let mut is_skewed = false;
         loop {
             let now = host.now_ms();
@@ -215,7 +215,7 @@ fn backoff(host: &dyn Host, retries: u32) -> u64 {
 mod tests {
     use std::rc::Rc;
 
-    use super::{Rpc, Spent, Upstream};
+    use super::{CallStats, Rpc, Upstream};
     use crate::config::{Config, Variables};
     use crate::host::fake::{FakeHost, inbound, run};
     use crate::host::{FetchError, Request};
@@ -256,9 +256,9 @@ mod tests {
         };
         let config = Rc::new(Config::read(&mut Variables::new(&lookup)));
         let upstream = Upstream { host: Rc::<FakeHost>::clone(&host), config, breaker: Rc::clone(breaker) };
-        let spent = Spent::default();
+        let stats = CallStats::default();
         let rpc =
-            Rpc { function: "f", arguments: "{}", token: None, request, request_id: "r-1", timeout_ms, spent: &spent };
+            Rpc { function: "f", arguments: "{}", token: None, request, request_id: "r-1", timeout_ms, stats: &stats };
         let outcome = match run(upstream.call(rpc)).unwrap() {
             Ok(answer) => answer.status.as_u16().to_string(),
             Err(problem) => {

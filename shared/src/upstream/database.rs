@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{problem, unexpected};
-use super::{Raised, Rpc, Spent, Upstream};
+use super::{CallStats, DatabaseError, Rpc, Upstream};
 use crate::answer::{self, Code, Problem, code};
 use crate::host::{Inbound, Request, Response};
 
@@ -23,8 +23,8 @@ pub struct Database {
     upstream: Rc<Upstream>,
     request: Rc<Request>,
     request_id: Rc<str>,
-    spent: Rc<Spent>,
-    raises: &'static [Raised],
+    stats: Rc<CallStats>,
+    raises: &'static [DatabaseError],
 }
 
 impl Database {
@@ -32,10 +32,10 @@ impl Database {
         upstream: Rc<Upstream>,
         request: Rc<Request>,
         request_id: Rc<str>,
-        spent: Rc<Spent>,
-        raises: &'static [Raised],
+        stats: Rc<CallStats>,
+        raises: &'static [DatabaseError],
     ) -> Self {
-        Self { upstream, request, request_id, spent, raises }
+        Self { upstream, request, request_id, stats, raises }
     }
 
     /// Calls a database function with the members of `arguments` as its parameters. Its response passes through: the
@@ -64,9 +64,9 @@ impl Database {
         arguments: &impl Serialize,
         gone: &'static Code,
     ) -> Result<Response, Problem> {
-        let spent = Rc::clone(&self.spent);
+        let stats = Rc::clone(&self.stats);
         match self.send(function, caller, arguments).await {
-            Err(problem) if problem.code != gone || spent.retries.get() == 0 => Err(problem),
+            Err(problem) if problem.code != gone || stats.retries.get() == 0 => Err(problem),
             _ => Ok(answer::empty(StatusCode::NO_CONTENT)),
         }
     }
@@ -99,7 +99,7 @@ impl Database {
             request: &self.request,
             request_id: &self.request_id,
             timeout_ms: self.upstream.config.timeout_ms,
-            spent: &self.spent,
+            stats: &self.stats,
         };
         let found = self.upstream.call(rpc).await?;
         match found.status {

@@ -9,7 +9,7 @@ use crate::members::Members;
 /// A problem the database raises on purpose: `raise sqlstate 'PT409' using message = '<code>'`. PostgREST turns
 /// `PTxyz` into the status; the message is the code's name. The words are ours, never the database's.
 #[derive(Debug, Clone, Copy)]
-pub struct Raised {
+pub struct DatabaseError {
     /// What kind of problem.
     pub code: &'static Code,
     /// The words for it.
@@ -18,7 +18,7 @@ pub struct Raised {
     pub members: &'static [&'static str],
 }
 
-impl Raised {
+impl DatabaseError {
     /// A problem with nothing but its code.
     pub const fn new(code: &'static Code, detail: &'static str) -> Self {
         Self { code, detail, members: &[] }
@@ -32,7 +32,7 @@ impl Raised {
 }
 
 /// What an unsuccessful response means to the caller, for whom the database may raise these.
-pub(crate) fn problem(response: Inbound, raises: &[Raised]) -> Problem {
+pub(crate) fn problem(response: Inbound, raises: &[DatabaseError]) -> Problem {
     let status = response.status.as_u16();
     let after = response.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
     let body = response.body.into_bytes();
@@ -115,7 +115,7 @@ pub(crate) fn unexpected() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Raised, problem};
+    use super::{DatabaseError, problem};
     use crate::answer::Code;
     use crate::host::Inbound;
     use crate::host::fake::inbound;
@@ -124,8 +124,10 @@ mod tests {
 
     const GONE: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
     const MOVED: Code = Code { name: "version_conflict", status: 409, title: "Moved on" };
-    const RAISED: &[Raised] =
-        &[Raised::new(&GONE, "No such session."), Raised::new(&MOVED, "Moved on.").with(&["state", "version"])];
+    const RAISED: &[DatabaseError] = &[
+        DatabaseError::new(&GONE, "No such session."),
+        DatabaseError::new(&MOVED, "Moved on.").with(&["state", "version"]),
+    ];
 
     #[test]
     fn a_raised_problem_has_the_members_it_names_and_no_others() {

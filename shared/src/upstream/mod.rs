@@ -11,6 +11,6 @@ mod error;
 
 pub use breaker::Breaker;
 pub use call::Upstream;
-pub(crate) use call::{Rpc, Spent};
+pub(crate) use call::{CallStats, Rpc};
 pub use database::{Database, Identity};
-pub use error::Raised;
+pub use error::DatabaseError;

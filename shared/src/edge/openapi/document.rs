@@ -11,7 +11,7 @@ use crate::answer::Code;
 use crate::answer::problem::RETRY_AFTER_MEMBER;
 use crate::edge::route::Function;
 use crate::request::schema::{FieldSchema, From};
-use crate::upstream::Raised;
+use crate::upstream::DatabaseError;
 
 /// What the parts of the document have in common while it is made.
 struct Builder {
@@ -48,7 +48,7 @@ impl Api {
 }
 
 impl Builder {
-    fn operation(&mut self, method: &Method, path: &str, mut described: Described, raises: &[Raised]) {
+    fn operation(&mut self, method: &Method, path: &str, mut described: Described, raises: &[DatabaseError]) {
         let Some(declared) = self.api.operations.remove(&(method.to_string(), path.to_owned())) else {
             return self.faults.push(format!("{method} {path} has no declaration"));
         };
@@ -139,7 +139,7 @@ impl Builder {
         method: &Method,
         path: &str,
         described: &Described,
-        own: impl Iterator<Item = &'a Raised>,
+        own: impl Iterator<Item = &'a DatabaseError>,
     ) -> Vec<(String, Value)> {
         let mut by_status: BTreeMap<u16, (Vec<&Code>, bool)> = BTreeMap::new();
         for code in problems::codes(method, described) {

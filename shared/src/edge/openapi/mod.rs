@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::request::Field;
 use crate::request::schema::Fields;
-use crate::upstream::Raised;
+use crate::upstream::DatabaseError;
 pub use problems::{FIELD_CODES, FieldError};
 
 /// Who may call an operation that looks at its caller.
@@ -69,7 +69,7 @@ pub struct Operation {
     parameters: Vec<Value>,
     requests: Vec<(&'static str, &'static str, Value)>,
     answers: Vec<Answer>,
-    problems: Vec<Raised>,
+    problems: Vec<DatabaseError>,
 }
 
 /// A successful response.
@@ -174,7 +174,7 @@ impl Operation {
 
     /// A problem that the handler makes, beside those its extractors and its database function do.
     #[must_use]
-    pub fn problem(mut self, problem: Raised) -> Self {
+    pub fn problem(mut self, problem: DatabaseError) -> Self {
         self.problems.push(problem);
         self
     }

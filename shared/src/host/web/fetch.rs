@@ -12,25 +12,25 @@ use crate::host::{Body, HeldBody, INBOUND_HEADERS, Inbound, Outbound};
 
 #[wasm_bindgen(module = "/src/host/web/glue.js")]
 extern "C" {
-    /// What `exchange` brings.
-    type Exchanged;
+    /// What `sendRequest` brings.
+    type Fetched;
 
     #[wasm_bindgen(method, getter)]
-    fn status(this: &Exchanged) -> u16;
+    fn status(this: &Fetched) -> u16;
 
     #[wasm_bindgen(method, getter)]
-    fn head(this: &Exchanged) -> String;
+    fn head(this: &Fetched) -> String;
 
     #[wasm_bindgen(method, getter)]
-    fn body(this: &Exchanged) -> JsValue;
+    fn body(this: &Fetched) -> JsValue;
 
     #[wasm_bindgen(method, getter, js_name = isWhole)]
-    fn is_whole(this: &Exchanged) -> bool;
+    fn is_whole(this: &Fetched) -> bool;
 
     #[wasm_bindgen(method, getter)]
-    fn first(this: &Exchanged) -> Option<u8>;
+    fn first(this: &Fetched) -> Option<u8>;
 
-    #[wasm_bindgen(js_name = exchange)]
+    #[wasm_bindgen(js_name = sendRequest)]
     fn send(
         method: &str,
         url: &str,
@@ -48,7 +48,7 @@ thread_local! {
 }
 
 /// Sends a request. What it was rejected with, if it was.
-pub(super) async fn exchange(request: Outbound<'_>) -> Result<Inbound, JsValue> {
+pub(super) async fn fetch(request: Outbound<'_>) -> Result<Inbound, JsValue> {
     let mut headers = String::with_capacity(1024);
     for (name, value) in request.headers {
         for part in [name, value] {
@@ -61,7 +61,7 @@ pub(super) async fn exchange(request: Outbound<'_>) -> Result<Inbound, JsValue> 
     let body = request.body.map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body.as_bytes()).into());
     let promise = NAMES
         .with(|names| send(request.method, request.url, &headers, &body, request.timeout_ms, request.buffer, names));
-    let found: Exchanged = outcome(promise).await?.unchecked_into();
+    let found: Fetched = outcome(promise).await?.unchecked_into();
     let head = found.head();
     let mut lines = head.split('\n');
     let mut headers = HeaderMap::new();

@@ -67,7 +67,7 @@ export const makeResponse = (status, headers, body) => new Response(body, { stat
 
 // One request to another server. `body` is a Uint8Array of the whole response where it has at most `buffer` bytes, and
 // else a stream of all of it, of which `first` is the first byte.
-export async function exchange(method, url, headers, sent, ms, buffer, names) {
+export async function sendRequest(method, url, headers, sent, ms, buffer, names) {
   const response = await fetch(url, {
     method,
     headers: headersOf(headers),

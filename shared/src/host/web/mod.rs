@@ -67,7 +67,7 @@ impl WebHost {
 impl Host for WebHost {
     fn fetch<'a>(&'a self, request: Outbound<'a>) -> LocalFuture<'a, Result<Inbound, FetchError>> {
         Box::pin(async move {
-            fetch::exchange(request).await.map_err(|error| {
+            fetch::fetch(request).await.map_err(|error| {
                 // AbortSignal.timeout() rejects with a DOMException of this name.
                 let name = Reflect::get(&error, &JsValue::from_str("name")).ok().and_then(|name| name.as_string());
                 match name.as_deref() {

@@ -15,7 +15,7 @@ use shared::host::fake::{FakeHost, Sent, run as finish};
 use shared::host::{Body, BodyError, Inbound, Request, Response};
 use shared::http::header::{AsHeaderName, ETAG, IF_NONE_MATCH, LOCATION};
 use shared::http::{HeaderMap, Method, StatusCode};
-use shared::upstream::Raised;
+use shared::upstream::DatabaseError;
 
 use super::reference::Members;
 use super::sent;
@@ -58,7 +58,7 @@ pub(crate) struct Told {
     pub(crate) answers: Vec<Answer>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) response: Answered,
-    pub(crate) raised: Vec<&'static Raised>,
+    pub(crate) raised: Vec<&'static DatabaseError>,
 }
 
 /// A response.
@@ -116,7 +116,7 @@ pub(crate) fn variables(name: &str) -> Option<String> {
 }
 
 /// Whether there is such a code, with such a status.
-pub(crate) fn known_code(name: &str, status: u16, raised: &[&Raised]) -> Result<(), String> {
+pub(crate) fn known_code(name: &str, status: u16, raised: &[&DatabaseError]) -> Result<(), String> {
     let raised = raised.iter().map(|raised| raised.code).chain([&VERSION_CONFLICT_IF_MATCH]);
     let mut all = code::ALL.iter().copied().chain(raised);
     ensure!(all.any(|code| code.name == name && code.status == status), "there is no such code: {name} {status}");
@@ -268,7 +268,7 @@ impl Told {
 }
 
 /// What any problem must be like.
-fn problem(response: &Answered, raised: &[&Raised]) -> Result<(), String> {
+fn problem(response: &Answered, raised: &[&DatabaseError]) -> Result<(), String> {
     let Answered { status, json, .. } = response;
     let text = |name| json.get(name).and_then(Value::as_str).unwrap_or_default();
     let code = text("code");
