@@ -16,7 +16,8 @@ pub(crate) fn search() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let option = |name: &str| arguments.iter().find_map(|argument| argument.strip_prefix(name));
     let number = |name| option(name).and_then(|number| number.parse::<u64>().ok());
-    let (most, time) = (number("-runs=").unwrap_or(u64::MAX), Duration::from_secs(number("-max_total_time=").unwrap_or(60)));
+    let (most, time) =
+        (number("-runs=").unwrap_or(u64::MAX), Duration::from_secs(number("-max_total_time=").unwrap_or(60)));
     let mut random = Rng::with_seed(number("-seed=").unwrap_or_default());
     let mut corpus = Vec::new();
     for folder in arguments.iter().filter(|argument| !argument.starts_with('-')) {

@@ -11,9 +11,9 @@ use shared::host::Request;
 use shared::host::fake::{FakeHost, run as finish};
 use shared::http::header::AUTHORIZATION;
 
+use super::Verdict;
 use super::reference::{base64url_text, is_uuid};
 use super::request::{Answered, variables};
-use super::Verdict;
 use crate::input::{SUBJECT, expand_text, good_token};
 
 /// Feeds one text as the cursor of a history and of a list, and as what cursors are made of.

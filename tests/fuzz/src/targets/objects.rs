@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use shared::host::BodyError;
 use shared::request::{Field, JsonObject, RequestBody, Storable, Value};
 
-use super::reference::{Members, Pairs};
 use super::Verdict;
+use super::reference::{Members, Pairs};
 use crate::input::expand;
 
 /// The limit of the object that is fed, in bytes.

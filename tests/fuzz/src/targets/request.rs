@@ -16,9 +16,9 @@ use shared::http::header::{AsHeaderName, ETAG, IF_NONE_MATCH, LOCATION};
 use shared::http::{HeaderMap, Method, StatusCode};
 use shared::upstream::Raised;
 
+use super::Verdict;
 use super::reference::Members;
 use super::sent;
-use super::Verdict;
 use crate::input::{Answer, Message};
 
 /// What `docs/errors.md` says; a test of the conformance suite holds it to the code.

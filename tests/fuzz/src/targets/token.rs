@@ -12,9 +12,9 @@ use shared::host::{Host as _, Request};
 use shared::http::header::AUTHORIZATION;
 use shared::upstream::Identity as _;
 
+use super::Verdict;
 use super::reference::{Members, base64url, base64url_text, is_uuid};
 use super::request::{Answered, known_code};
-use super::Verdict;
 use crate::input::{expand_text, good_token};
 
 const SECRET: &str = "a secret of a legacy project, long";

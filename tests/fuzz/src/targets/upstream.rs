@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use shared::http::header::{ETAG, LOCATION};
 
+use super::Verdict;
 use super::reference::Members;
 use super::request::tell;
-use super::Verdict;
 use crate::input::Message;
 
 /// Feeds one message, and then the same one with only that left of the database's answers which may matter: the caller

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use shared::request::{Amount, DateTime, Field, Fraction, Id, Value};
 
-use super::reference::{is_uuid, number};
 use super::Verdict;
+use super::reference::{is_uuid, number};
 use crate::input::expand_text;
 
 /// Feeds one text as a UUID.
