@@ -136,11 +136,12 @@ mod tests {
             ("test --only conformence", "conformance"),
             ("bench --only memry", "memory"),
             ("token --alg ES265", "ES256"),
+            ("fuzz tokem", "token"),
         ] {
             let error = of(line).unwrap_err().to_string();
             assert!(error.contains(&format!("'{meant}'")), "{line}: {error}");
         }
-        for line in ["doctor now", "build --fast", ""] {
+        for line in ["doctor now", "build --fast", "fuzz --seconds all", ""] {
             assert!(of(line).is_err(), "{line}");
         }
     }

@@ -36,7 +36,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Test(options) => check::run(checkout, &options).await,
         Command::Build(options) => build::run(checkout, options).await,
         Command::Bench(options) => bench::run(checkout, &options).await,
-        Command::Fuzz(options) => fuzz::run(checkout, &options),
+        Command::Fuzz(options) => fuzz::run(checkout, options).await,
         Command::Token(arguments) => token::run(checkout, arguments).await,
         Command::Machines(passed) => machines::run(checkout, &passed.arguments),
         Command::OpenApi => openapi::run(checkout).await.map(|()| ExitCode::SUCCESS),

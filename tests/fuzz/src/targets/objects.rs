@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use shared::host::BodyError;
 use shared::request::{Field, JsonObject, RequestBody, Storable, Value};
 
+use super::Verdict;
 use super::reference::{Members, Pairs};
-use crate::engine::Verdict;
 use crate::input::expand;
 
 /// The limit of the object that is fed, in bytes.
@@ -23,7 +23,7 @@ pub(crate) fn run(input: &str) -> Verdict {
     let text = String::from_utf8_lossy(&bytes);
     // No text makes it panic.
     let found = Storable::of(&text);
-    let Ok(value) = serde_json::from_str::<&RawValue>(&text) else { return Ok("no JSON".to_owned()) };
+    let Ok(value) = serde_json::from_str::<&RawValue>(&text) else { return Ok(()) };
     let json = value.get();
     ensure!(Storable::of(json) == found, "white space makes a difference: {found:?}");
 
@@ -49,12 +49,11 @@ pub(crate) fn run(input: &str) -> Verdict {
         let written = serde_json::to_string(object).unwrap_or_default();
         ensure!(written == json, "an object is changed: {written}");
     }
-    let why = object.err().map_or("taken", |fault| fault.code);
-    Ok(format!("{why} {} {} {}", found.depth.min(20), found.is_storable, found.expansion.min(600) / 100))
+    Ok(())
 }
 
 /// Holds the reading of a body to what `serde_json` reads.
-fn body(bytes: &[u8]) -> Result<(), String> {
+fn body(bytes: &[u8]) -> Verdict {
     let body = RequestBody::new(Ok(bytes.to_vec()));
     let read = body.members();
     let Ok(text) = std::str::from_utf8(bytes) else {

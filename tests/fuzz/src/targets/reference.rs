@@ -1,9 +1,10 @@
-//! A second reading of the same inputs, with `serde_json`, `base64ct` and `uuid`: what the judges compare with.
+//! A second reading of the same inputs, with `serde_json`, `base64` and `uuid`: what the judges compare with.
 
 use std::collections::HashSet;
 use std::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::engine::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -62,14 +63,14 @@ impl<'a> Members<'a> {
     }
 }
 
-/// base64url without padding, as `base64ct` reads it, where it is text.
+/// base64url without padding, as `base64` reads it, where it is text.
 pub(crate) fn base64url_text(text: &str) -> Option<String> {
     String::from_utf8(base64url(text)?).ok()
 }
 
-/// base64url without padding, as `base64ct` reads it.
+/// base64url without padding, as `base64` reads it.
 pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
-    Base64UrlUnpadded::decode_vec(text).ok()
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// Whether a text is a UUID in its canonical form of 36 characters, as `uuid` reads it.

@@ -1,7 +1,6 @@
 //! Whole requests, through every operation of every function, and what any answer must be like.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
@@ -17,9 +16,9 @@ use shared::http::header::{AsHeaderName, ETAG, IF_NONE_MATCH, LOCATION};
 use shared::http::{HeaderMap, Method, StatusCode};
 use shared::upstream::DatabaseError;
 
+use super::Verdict;
 use super::reference::Members;
 use super::sent;
-use crate::engine::Verdict;
 use crate::input::{Answer, Message};
 
 /// What `docs/errors.md` says; a test of the conformance suite holds it to the code.
@@ -100,7 +99,7 @@ impl Answered {
 
 /// Feeds one message.
 pub(crate) fn run(input: &str) -> Verdict {
-    tell(input, &|_| {}).map(|told| told.sight())
+    tell(input, &|_| {}).map(drop)
 }
 
 /// The variables of a project whose one key is `k1`.
@@ -308,22 +307,4 @@ fn is_helped(told: &Told) -> bool {
             .is_some_and(|crisis| serde_json::from_str(CRISIS).is_ok_and(|help: Value| help == *crisis)),
     };
     !matches!(told.request.method, Method::POST | Method::PUT) || !is_risky || crisis()
-}
-
-impl Told {
-    /// What was seen, in a few words.
-    pub(crate) fn sight(&self) -> String {
-        let json = &self.response.json;
-        let errors = json.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let text = |error: &Value, name| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        // Names and numbers of the caller's own say nothing new, however many there are.
-        let place = |error: &Value| text(error, "pointer").replace(|character: char| character.is_ascii_digit(), "");
-        let known = errors.iter().filter(|error| text(error, "code") != "unknown_field");
-        let faults: BTreeSet<_> = known.map(|error| text(error, "code") + &place(error)).take(3).collect();
-        let sent: Vec<_> = self.sent.iter().map(|sent| sent.url.rsplit('/').next().unwrap_or_default()).collect();
-        let media_type = self.response.header("content-type");
-        // What passes through may have a member of this name.
-        let code = json.get("code").filter(|_| self.response.status >= 400).and_then(Value::as_str).unwrap_or_default();
-        format!("{} {media_type:?} {code} {faults:?} {sent:?}", self.response.status)
-    }
 }

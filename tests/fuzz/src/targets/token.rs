@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::engine::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 use shared::auth::{Authenticator, bearer};
 use shared::config::{Config, Variables};
@@ -11,9 +12,9 @@ use shared::host::{Host as _, Request};
 use shared::http::header::AUTHORIZATION;
 use shared::upstream::Identity as _;
 
+use super::Verdict;
 use super::reference::{Members, base64url, base64url_text, is_uuid};
 use super::request::{Answered, known_code};
-use crate::engine::Verdict;
 use crate::input::{expand_text, good_token};
 
 const SECRET: &str = "a secret of a legacy project, long";
@@ -51,22 +52,20 @@ pub(crate) fn run(input: &str) -> Verdict {
         }
         Ok(None) => {
             ensure!(header.trim_ascii().is_empty(), "a header is overlooked: {header:?}");
-            return Ok("none".to_owned());
+            return Ok(());
         }
-        Err(problem) => {
+        Err(_) => {
             ensure!(bearers(&header).is_none(), "a bearer token is overlooked: {header:?}");
-            return Ok(problem.code.name.to_owned());
+            return Ok(());
         }
     };
     let is_good = is_good(token, secret, host.now_ms() / 1000).is_some();
     let verified = host.verified.get();
-    let mut sight = String::new();
     for _ in 0..2 {
         match ask(token)? {
             Ok(caller) => {
                 ensure!(is_good, "somebody is let in who should not be: {token:?}");
                 ensure!(caller.token() == Some(token), "the token changed: {:?}", caller.token());
-                "ok".clone_into(&mut sight);
             }
             Err(problem) => {
                 ensure!(!is_good, "a good token is refused: {} {token:?}", problem.code.name);
@@ -78,13 +77,11 @@ pub(crate) fn run(input: &str) -> Verdict {
                 );
                 let answer = Answered::from(problem.into_response("r", "/"));
                 ensure!(answer.body.as_ref().is_some_and(|body| body.len() < 2048), "a long answer: {answer:?}");
-                sight = format!("{} {:?}", answer.status, answer.header("www-authenticate"));
-                sight.push_str(&answer.text());
             }
         }
     }
     ensure!(!is_good || host.verified.get() <= verified + 1, "a token that is remembered is verified again");
-    Ok(sight)
+    Ok(())
 }
 
 /// The token of a header, by RFC 6750.
@@ -102,7 +99,7 @@ fn is_good(token: &str, secret: Option<&str>, now: u64) -> Option<()> {
     let header = Members::of(&header)?;
     let (algorithm, key_id) = (header.string("alg")?, header.string("kid"));
     let is_signed = match (secret, algorithm.as_str()) {
-        (Some(secret), "HS256") => signature == Base64UrlUnpadded::encode_string(secret.as_bytes()).as_bytes(),
+        (Some(secret), "HS256") => signature == URL_SAFE_NO_PAD.encode(secret).as_bytes(),
         (_, "ES256") => signature == b"k1" && key_id.as_deref().unwrap_or("k1") == "k1",
         _ => false,
     };

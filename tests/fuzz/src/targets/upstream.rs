@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use shared::http::header::{ETAG, LOCATION};
 
+use super::Verdict;
 use super::reference::Members;
 use super::request::tell;
-use crate::engine::Verdict;
 use crate::input::Message;
 
 /// Feeds one message, and then the same one with only that left of the database's answers which may matter: the caller
@@ -30,7 +30,7 @@ pub(crate) fn run(input: &str) -> Verdict {
         let after = told.response.header("retry-after");
         ensure!(after.is_none_or(|after| after.parse::<u64>().is_ok()), "Retry-After is no number: {after:?}");
     }
-    Ok(told.sight())
+    Ok(())
 }
 
 /// What may matter of an error: its code, its message where that names a problem of ours, and the details of that one.

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use shared::request::{Amount, DateTime, Field, Fraction, Id, Value};
 
+use super::Verdict;
 use super::reference::{is_uuid, number};
-use crate::engine::Verdict;
 use crate::input::expand_text;
 
 /// Feeds one text as a UUID.
@@ -16,7 +16,7 @@ pub(crate) fn uuid(input: &str) -> Verdict {
     ensure!(id.is_none_or(|id| id.to_string() == text.to_lowercase()), "a UUID is changed: {text:?}");
     let written = id.map(|id| json!(id));
     ensure!(written.is_none_or(|written| written == text.to_lowercase()), "a UUID is written wrong: {text:?}");
-    Ok(format!("{} {}", id.is_some(), text.len().min(50)))
+    Ok(())
 }
 
 /// Feeds one text as a time.
@@ -24,10 +24,9 @@ pub(crate) fn date_time(input: &str) -> Verdict {
     let text = expand_text(input);
     let read = DateTime::parse(Value::Json(&Json::from(text.as_str()).to_string()));
     ensure!(read.is_ok() == is_date_time(&text), "a time is judged wrong: {} {text:?}", read.is_ok());
-    let Ok(read) = read else { return Ok("no time".to_owned()) };
+    let Ok(read) = read else { return Ok(()) };
     ensure!(json!(read) == text, "a time is changed: {text:?}");
-    let shape = |character: char| if character.is_ascii_digit() { '0' } else { character };
-    Ok(text.chars().map(shape).take(40).collect())
+    Ok(())
 }
 
 /// Whether a text has the form of RFC 3339 section 5.6, `jiff` knows the day and the time, and PostgreSQL the offset.
@@ -52,7 +51,7 @@ fn is_date_time(text: &str) -> bool {
 /// Feeds one JSON value as a fraction and as an amount.
 pub(crate) fn numbers(input: &str) -> Verdict {
     let text = expand_text(input);
-    let Ok(value) = serde_json::from_str::<&RawValue>(&text) else { return Ok("no JSON".to_owned()) };
+    let Ok(value) = serde_json::from_str::<&RawValue>(&text) else { return Ok(()) };
     let text = value.get();
     let number = number(text).filter(|number| number.is_finite() && *number >= 0.0);
     let fraction = Fraction::parse(Value::Json(text)).ok();
@@ -69,6 +68,5 @@ pub(crate) fn numbers(input: &str) -> Verdict {
         ensure!(sent.is_none_or(|sent| !sent.starts_with('-')), "a number is written wrong: {name} {text:?}");
     }
     ensure!(Fraction::parse(Value::Text(text)).is_err(), "a text is read as a number: {text:?}");
-    let exponent = number.map(|number| number.log10().clamp(-400.0, 400.0) as i32);
-    Ok(format!("{} {} {exponent:?}", fraction.is_some(), amount.is_some()))
+    Ok(())
 }
