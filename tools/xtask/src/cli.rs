@@ -30,9 +30,9 @@ pub enum Command {
     Test(TestOptions),
     /// Builds release wasm and its glue, and prints a table of the sizes
     Build(BuildOptions),
-    /// Measures Selvedge against doing without it, on stacks of its own: some ten minutes
+    /// Measures Selvedge against doing without it, on stacks of its own: some fifteen minutes
     ///
-    /// The machine should have nothing else to do. Without --host and --only it writes docs/benchmarks.md.
+    /// The machine should have nothing else to do. Without --host and --only, or with --soak 60, it writes docs/benchmarks.md.
     Bench(BenchOptions),
     /// Feeds the parsers inputs that nobody would write, and checks what comes of them
     Fuzz(FuzzOptions),

@@ -249,6 +249,16 @@ impl Stack {
         Issuer::new(&self.description.api_url, &self.description.db_url, &self.key).await
     }
 
+    /// The processes of the functions (the first, where each has its own), of PostgREST and of PostgreSQL.
+    pub fn processes(&self) -> Result<[u32; 3]> {
+        let pid = |service: Option<&Service>| match service {
+            Some(service) => service.pid(),
+            None => Err(Error::new("a part of this stack does not run")),
+        };
+        let postgres = self.postgres.as_ref().map(Postgres::service);
+        Ok([pid(self.functions.first())?, pid(self.postgrest.as_ref())?, pid(postgres)?])
+    }
+
     /// Takes PostgREST away; the gateway answers 503 for it.
     pub async fn stop_postgrest(&mut self) {
         if let Some(service) = self.postgrest.take() {

@@ -19,7 +19,7 @@ use crate::{
 
 /// The folder of the browser, which only the conformance suite needs: 65 MB that nobody else should wait for.
 const BROWSER: &str = "tests/clients";
-/// The folder of the workers Selvedge is compared with, which only the benchmarks need.
+/// The folder of the workers Selvedge is compared with and of the load generator, which only the benchmarks need.
 const PEERS: &str = "tests/peers";
 
 /// Whether `node_modules` is what package-lock.json says.
@@ -51,7 +51,7 @@ pub async fn ensure_browser(checkout: &Checkout) -> Result<()> {
     ensure_below(checkout, BROWSER).await
 }
 
-/// Installs what the benchmark's peers are made of unless it is installed.
+/// Installs what the benchmark's peers and its load are made of unless it is installed.
 pub async fn ensure_peers(checkout: &Checkout) -> Result<()> {
     ensure_below(checkout, PEERS).await
 }

@@ -1,21 +1,34 @@
-//! One caller: a connection of its own that is kept, and requests that must succeed.
+//! Requests as somebody makes them, and a caller for those that are sent one by one.
+
+use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::{
-    Method, Request,
-    body::Bytes,
-    client::conn::http1::{SendRequest, handshake},
+use hyper::{Request, body::Bytes};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
 };
-use hyper_util::rt::TokioIo;
-use serde_json::Value;
-use tokio::net::TcpStream;
+use serde::Serialize;
+use uuid::Uuid;
 
 use devstack::{
     error::{Context as _, Error, Result},
     stack::ports,
 };
 
-/// A way into the stack, as somebody.
+/// Somebody who is signed in.
+#[derive(Debug, Clone, Serialize)]
+pub struct Person {
+    /// Their access token.
+    pub token: String,
+    /// Their conversation.
+    pub session: Uuid,
+}
+
+/// Those who take turns at calling.
+pub type People = Arc<[Person]>;
+
+/// A way into the stack.
 #[derive(Debug, Clone)]
 pub struct Door {
     /// On loopback.
@@ -27,35 +40,37 @@ pub struct Door {
 }
 
 impl Door {
+    /// A request of somebody who is not signed in.
+    pub fn request(&self, method: &'static str, path: &str, body: impl Into<String>) -> Wanted {
+        let path = format!("{}{path}", self.prefix);
+        let wanted = Wanted { port: self.port, method, path, headers: Vec::new(), body: body.into() };
+        wanted
+            .header("host", &ports::address(self.port).to_string())
+            .header("content-type", "application/json")
+            .header("apikey", &self.key)
+    }
+
     /// A request with a body of JSON.
-    pub fn post(&self, path: &str, token: &str, body: impl Into<Bytes>) -> Wanted {
-        self.request(Method::POST, path, Some(token), body)
+    pub fn post(&self, path: &str, body: impl Into<String>) -> Wanted {
+        self.request("POST", path, body).signed_in()
     }
 
     /// A request without a body.
-    pub fn get(&self, path: &str, token: &str) -> Wanted {
-        self.request(Method::GET, path, Some(token), "")
-    }
-
-    /// Any request.
-    pub fn request(&self, method: Method, path: &str, token: Option<&str>, body: impl Into<Bytes>) -> Wanted {
-        let mut headers = vec![
-            ("host", ports::address(self.port).to_string()),
-            ("content-type", "application/json".to_owned()),
-            ("apikey", self.key.clone()),
-        ];
-        headers.extend(token.map(|token| ("authorization", format!("Bearer {token}"))));
-        Wanted { method, path: format!("{}{path}", self.prefix), headers, body: body.into() }
+    pub fn get(&self, path: &str) -> Wanted {
+        self.request("GET", path, "").signed_in()
     }
 }
 
-/// A request that is to be sent.
-#[derive(Debug, Clone)]
+/// A request that is to be sent. In its path, its headers and its body, `{token}` and `{session}` stand for those of
+/// whoever sends it, and each `{uuid}` for a new id.
+#[derive(Debug, Clone, Serialize)]
 pub struct Wanted {
-    method: Method,
+    #[serde(skip)]
+    pub(super) port: u16,
+    method: &'static str,
     path: String,
     headers: Vec<(&'static str, String)>,
-    body: Bytes,
+    pub(super) body: String,
 }
 
 impl Wanted {
@@ -66,39 +81,49 @@ impl Wanted {
         self
     }
 
+    /// Adds the token of whoever sends it.
+    #[must_use]
+    pub fn signed_in(self) -> Self {
+        self.header("authorization", "Bearer {token}")
+    }
+
+    /// The request as this person sends it.
+    #[must_use]
+    pub fn by(&self, person: &Person) -> Self {
+        let fill = |text: &String| {
+            let text = text.replace("{token}", &person.token).replace("{session}", &person.session.to_string());
+            let mut parts = text.split("{uuid}").map(str::to_owned);
+            let first = parts.next().unwrap_or_default();
+            parts.fold(first, |text, part| format!("{text}{}{part}", Uuid::new_v4()))
+        };
+        let headers = self.headers.iter().map(|(name, value)| (*name, fill(value))).collect();
+        Self { path: fill(&self.path), headers, body: fill(&self.body), ..self.clone() }
+    }
+
     fn request(&self) -> Result<Request<Full<Bytes>>> {
-        let mut request = Request::builder().method(&self.method).uri(&self.path);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        request.body(Full::new(self.body.clone())).context(|| format!("{} cannot be asked for", self.path))
+        let url = format!("http://{}{}", ports::address(self.port), self.path);
+        let request = Request::builder().method(self.method).uri(url);
+        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        request.body(Full::from(self.body.clone())).context(|| format!("{} cannot be asked for", self.path))
     }
 }
 
-/// Somebody with a connection.
-///
-/// It is the plainest there is, without a pool: what the caller costs is taken from both sides of a comparison, so it
-/// should cost little.
+/// Sends requests one by one, over a connection that is kept.
 #[derive(Debug)]
-pub struct Caller {
-    port: u16,
-    sender: SendRequest<Full<Bytes>>,
-}
+pub struct Caller(Client<HttpConnector, Full<Bytes>>);
 
 impl Caller {
-    /// Connects.
-    pub async fn to(port: u16) -> Result<Self> {
-        Ok(Self { port, sender: connect(port).await? })
+    /// One without a connection yet.
+    pub fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self(Client::builder(TokioExecutor::new()).build(connector))
     }
 
     /// Sends a request and reads the whole answer, which must be a success: a benchmark of failures is none.
-    pub async fn send(&mut self, wanted: &Wanted) -> Result<Bytes> {
-        if self.sender.ready().await.is_err() {
-            // The other side has closed a connection that was idle between two turns.
-            self.sender = connect(self.port).await?;
-        }
+    pub async fn send(&self, wanted: &Wanted) -> Result<Bytes> {
         let what = || format!("{} {}", wanted.method, wanted.path);
-        let answer = self.sender.send_request(wanted.request()?).await.context(what)?;
+        let answer = self.0.request(wanted.request()?).await.context(what)?;
         let status = answer.status();
         let body = answer.into_body().collect().await.context(what)?.to_bytes();
         if status.is_success() {
@@ -106,19 +131,22 @@ impl Caller {
         }
         Err(Error::new(format!("{} was answered with {status}: {}", what(), String::from_utf8_lossy(&body))))
     }
-
-    /// The same, for an answer of JSON.
-    pub async fn ask(&mut self, wanted: &Wanted) -> Result<Value> {
-        let body = self.send(wanted).await?;
-        serde_json::from_slice(&body).context(|| format!("{} was not answered with JSON", wanted.path))
-    }
 }
 
-async fn connect(port: u16) -> Result<SendRequest<Full<Bytes>>> {
-    let what = || format!("Port {port} does not answer");
-    let stream = TcpStream::connect(ports::address(port)).await.context(what)?;
-    stream.set_nodelay(true).context(what)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.context(what)?;
-    tokio::spawn(connection);
-    Ok(sender)
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{Door, Person};
+
+    #[test]
+    fn a_request_is_filled_in_with_a_new_id_in_each_place() {
+        let door = Door { port: 1, prefix: "/rest".into(), key: "key".into() };
+        let person = Person { token: "a.b.c".into(), session: Uuid::nil() };
+        let wanted = door.post("/x?of={session}", "{uuid} {uuid}").by(&person);
+        assert_eq!(wanted.path, format!("/rest/x?of={}", Uuid::nil()));
+        assert!(wanted.headers.contains(&("authorization", "Bearer a.b.c".into())));
+        let (one, other) = wanted.body.split_once(' ').unwrap();
+        assert!(one != other && Uuid::parse_str(one).is_ok() && Uuid::parse_str(other).is_ok());
+    }
 }

@@ -1,11 +1,9 @@
 //! Processor time of a request in workerd, Selvedge against its JavaScript peers.
 
-use std::time::Duration;
-
 use super::{
-    figures::{Spread, seconds},
+    figures::{Spread, time},
     load::{Load, Side, rounds},
-    table::{Budget, Section, Table},
+    table::{Budget, Table},
     workers::{
         Kind::{self, Floor, Hono, Selvedge, Server},
         Operation, Workers,
@@ -29,8 +27,9 @@ const BUDGETS: [(Operation, Kind, f64); 6] = [
 ];
 
 /// Measures it.
-pub async fn measure(workers: &Workers, rounds_wanted: u32, progress: Progress) -> Result<Section> {
-    let mut table = Table::new(["request", "Selvedge", "against", "takes", "Selvedge against it"]);
+pub async fn measure(workers: &Workers, rounds_wanted: u32, progress: Progress) -> Result<Table> {
+    let mut table =
+        Table::new("Processor time of a request", ["request", "Selvedge", "against", "takes", "Selvedge against it"]);
     for operation in Operation::ALL {
         let name = operation.name();
         progress.say(format!("processor time in workerd: {name}"));
@@ -40,11 +39,8 @@ pub async fn measure(workers: &Workers, rounds_wanted: u32, progress: Progress) 
             running.push(workers.start(*kind, operation).await?);
         }
         let mut sides: Vec<Side> = running.iter().map(|worker| worker.side(operation)).collect();
-        let turn = Duration::from_secs(2);
-        // As long as a turn: by then the runtime has compiled what is used often.
-        let load = Load { callers: CALLERS, warm_up: turn, turn, at_most: usize::MAX, rounds: rounds_wanted };
-        let mut by_turns: Vec<&mut Side> = sides.iter_mut().collect();
-        rounds(&mut by_turns, &load, None, progress).await?;
+        let load = Load { callers: CALLERS, seconds: Some(2.0), ..Load::default() };
+        rounds(&mut sides.iter_mut().collect::<Vec<_>>(), load, rounds_wanted, &[], progress).await?;
         for worker in running {
             worker.stop().await;
         }
@@ -53,7 +49,7 @@ pub async fn measure(workers: &Workers, rounds_wanted: u32, progress: Progress) 
         let own = times.next().unwrap_or_default();
         let median = |times: &[f64]| Spread::of(times).median;
         let mut row = |against: &str, takes: f64, ratio: String, budget| {
-            let cells = [name, &seconds(median(&own)), against, &seconds(takes), &ratio];
+            let cells = [name, &time(median(&own)), against, &time(takes), &ratio];
             table.row(cells.map(str::to_owned).to_vec(), Some(budget));
         };
         for ((_, kind, budget), those) in peers.into_iter().zip(times) {
@@ -65,12 +61,5 @@ pub async fn measure(workers: &Workers, rounds_wanted: u32, progress: Progress) 
             row("Workers Free", WORKERS_FREE, String::new(), budget);
         }
     }
-    let told = format!(
-        "The processor time of the workerd process (user and system, all its threads) for each request. {CALLERS} \
-         connections that are kept, from people whose token the function has seen before; every request is logged. The \
-         peers are in `tests/peers`: *floor* forwards and checks nothing, *Hono + jose* has the same checks as Selvedge, \
-         `@supabase/server` verifies the token and calls the database function through supabase-js. Each worker has a \
-         process of its own, and the upstream is a stub that answers at once, in another."
-    );
-    Ok(Section { title: "Processor time of a request", told, table })
+    Ok(table)
 }

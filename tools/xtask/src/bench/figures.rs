@@ -1,7 +1,5 @@
 //! Numbers made of numbers: medians, percentiles, ratios.
 
-use std::time::Duration;
-
 /// A figure of several rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
@@ -42,32 +40,23 @@ pub fn short(ratio: f64) -> String {
     if ratio < 10.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }
 
-/// The time that a part of all stayed below (0.5: the median), by nearest rank: one that was really measured.
-pub fn percentile(times: &[Duration], part: f64) -> Duration {
-    let mut sorted = times.to_vec();
-    sorted.sort();
-    #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^52")]
-    let rank = (part * sorted.len() as f64).ceil();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank is between 0 and their number")]
-    let rank = rank as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+/// A time in the unit that suits it.
+pub fn time(seconds: f64) -> String {
+    match seconds {
+        ..0.001 => format!("{:.0} µs", seconds * 1e6),
+        ..0.01 => format!("{:.2} ms", seconds * 1e3),
+        _ => format!("{:.1} ms", seconds * 1e3),
+    }
 }
 
-/// In milliseconds.
-pub fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-/// A time as short as a request's processor time may be.
-pub fn seconds(time: f64) -> String {
-    if time < 0.001 { format!("{:.0} µs", time * 1e6) } else { format!("{:.2} ms", time * 1e3) }
+/// The median of several times.
+pub fn median_time(seconds: &[f64]) -> String {
+    time(Spread::of(seconds).median)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{Spread, milliseconds, percentile, seconds, short};
+    use super::{Spread, short, time};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
@@ -85,18 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_is_one_of_the_times() {
-        let times: Vec<Duration> = (1..=100).rev().map(Duration::from_millis).collect();
-        assert_eq!(percentile(&times, 0.5), Duration::from_millis(50));
-        assert_eq!(percentile(&times, 0.99), Duration::from_millis(99));
-        assert_eq!(percentile(&times, 1.0), Duration::from_millis(100));
-        assert_eq!(percentile(&times[..1], 0.01), Duration::from_millis(100));
-        assert_eq!(percentile(&[], 0.5), Duration::ZERO);
-    }
-
-    #[test]
-    fn times_are_told_in_milliseconds() {
-        assert_eq!(milliseconds(Duration::from_micros(1_234)), "1.2 ms");
-        assert_eq!((seconds(0.000_172), seconds(0.009_3)), ("172 µs".into(), "9.30 ms".into()));
+    fn times_have_the_unit_that_suits_them() {
+        assert_eq!(
+            (time(0.000_172), time(0.009_3), time(0.031_44)),
+            ("172 µs".into(), "9.30 ms".into(), "31.4 ms".into())
+        );
     }
 }

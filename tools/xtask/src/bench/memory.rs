@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
 use super::{
-    machine::memory_of,
-    table::{Budget, Section, Table},
+    machine::{megabytes, memory_of},
+    table::{Budget, Table},
     workers::{Kind::Selvedge, Operation, Running, Workers},
 };
 use devstack::{
@@ -15,8 +15,6 @@ use devstack::{
     stack::ports,
 };
 
-/// Bytes of a megabyte, as memory is told in.
-const MEGABYTE: f64 = 1e6;
 /// Requests, and those before them, which warm the process up.
 const REQUESTS: (usize, usize) = (100_000, 50_000);
 /// Callers who disconnect, and how many do so at once.
@@ -31,16 +29,16 @@ const READERS_BUDGET: f64 = 64.0;
 const RELEASED: Duration = Duration::from_millis(2500);
 
 /// Measures it.
-pub async fn measure(workers: &Workers, progress: Progress) -> Result<Section> {
-    let mut table = Table::new(["memory of the process", "before", "after", "growth"]);
+pub async fn measure(workers: &Workers, progress: Progress) -> Result<Table> {
+    let mut table = Table::new("Memory of a workerd process", ["memory of the process", "before", "after", "growth"]);
 
     progress.say("memory: 100,000 requests");
     let worker = workers.start(Selvedge, Operation::Message).await?;
     let side = worker.side(Operation::Message);
     side.send(8, REQUESTS.1).await?;
-    let before = memory_of(worker.pid)?.now;
+    let before = memory_of(worker.pid)?.resident;
     side.send(8, REQUESTS.0).await?;
-    let after = memory_of(worker.pid)?.now;
+    let after = memory_of(worker.pid)?.resident;
     worker.stop().await;
     row(&mut table, "after 10⁵ requests", before, after, no_growth(before, after));
 
@@ -49,16 +47,16 @@ pub async fn measure(workers: &Workers, progress: Progress) -> Result<Section> {
     // Twice: by then V8's heap has grown as far as this load makes it.
     disconnect(&worker).await?;
     disconnect(&worker).await?;
-    let before = memory_of(worker.pid)?.now;
+    let before = memory_of(worker.pid)?.resident;
     disconnect(&worker).await?;
-    let after = memory_of(worker.pid)?.now;
+    let after = memory_of(worker.pid)?.resident;
     worker.stop().await;
     row(&mut table, "after 10³ callers who disconnected", before, after, no_growth(before, after));
 
     progress.say("memory: 20 readers of large pages");
     let worker = workers.start(Selvedge, Operation::LargePage).await?;
     worker.side(Operation::Page).send(8, 8).await?;
-    let before = memory_of(worker.pid)?.now;
+    let before = memory_of(worker.pid)?.resident;
     worker.side(Operation::LargePage).send(READERS.0, READERS.1).await?;
     let peak = memory_of(worker.pid)?.peak;
     worker.stop().await;
@@ -66,13 +64,7 @@ pub async fn measure(workers: &Workers, progress: Progress) -> Result<Section> {
     let budget = Budget::new(format!("≤ {READERS_BUDGET} MB"), grown <= READERS_BUDGET);
     row(&mut table, "at most, with 20 readers of pages of 1 MiB", before, peak, budget);
 
-    let told = "The resident memory of the workerd process; the upstream is a stub. The 10⁵ requests save messages and come \
-         after 50,000 others, because V8 lets its heap grow until then. The callers who disconnect begin to upload 513 KB \
-         to `analytics`, 20 at once, and close the connection after 30 ms; 2000 have done so before. `SUPABASE_TIMEOUT` is \
-         1 s for them, and the memory is read 2.5 s after the last. The readers read 2000 pages from a process that has \
-         answered 8 small requests. No growth means at most 5 % or 4 MB, whichever is more."
-        .to_owned();
-    Ok(Section { title: "Memory of a workerd process", told, table })
+    Ok(table)
 }
 
 fn row(table: &mut Table, what: &str, before: u64, after: u64, budget: Budget) {
@@ -86,14 +78,9 @@ fn no_growth(before: u64, after: u64) -> Budget {
     Budget::new("no growth", after <= (before * 1.05).max(before + 4.0))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / MEGABYTE
-}
-
 /// Lets callers begin an upload and go, and waits until the function must have let go of them.
 async fn disconnect(worker: &Running) -> Result<()> {
-    let (door, token) = (&worker.door, worker.token());
+    let (door, token) = (&worker.door, &worker.person()?.token);
     let head = format!(
         "POST / HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\napikey: {}\r\ncontent-type: \
          application/json\r\ncontent-length: {}\r\n\r\n",

@@ -1,16 +1,16 @@
-//! What saving a message costs the database: `save_message` against a bare insert, both straight at PostgREST.
+//! What saving a message costs: the database, by `save_message` against a bare insert, both straight at PostgREST; and
+//! the time that the function adds to it.
 
 use std::time::Duration;
 
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{
-    call::{Caller, Door},
-    figures::{Spread, milliseconds},
-    load::{Load, Side, WARM_UP, rounds},
-    scene::{PEOPLE, Person, Scene, whose},
-    table::{Budget, Section, Table},
+    call::{Caller, Wanted},
+    figures::{Spread, median_time},
+    load::{Load, Side, rounds},
+    scene::{PEOPLE, Scene},
+    table::{Budget, Table},
 };
 use devstack::{
     error::{Error, Result},
@@ -20,6 +20,8 @@ use devstack::{
 
 /// At least so many times as many as bare inserts.
 const BUDGET: f64 = 0.7;
+/// At most so many times as long through the function.
+const ADDED_BUDGET: f64 = 1.2;
 /// Callers at once, on either side.
 const CALLERS: usize = 8;
 /// What anybody may write in a minute.
@@ -48,29 +50,25 @@ const PLAIN_TABLE: &str = "
 pub const RESET: &str = "truncate public.sessions, public.rate_limit_uses, public.analytics cascade";
 
 /// Measures it. Where the functions run makes no difference: they are not asked.
-pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress) -> Result<Section> {
+pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress) -> Result<Table> {
     progress.say("save_message, against a bare insert");
     make_plain_table(scene).await?;
-    let (door, people) = (scene.postgrest.clone(), scene.people.clone());
-    let mut sides = vec![Side::new("`insert` into a plain table", door.port, move |number| {
-        let Some(person) = whose(&people, number) else { return door.post("", "", "") };
-        door.post("/bench_message", &person.token, body(person, "user")).header("prefer", "return=minimal")
-    })];
-    for role in ["user", "bot"] {
-        sides.push(save_message(&format!("`save_message`, role `{role}`"), &scene.postgrest, scene, role));
-    }
-    let load = Load {
-        callers: CALLERS,
-        warm_up: WARM_UP,
-        turn: Duration::from_secs(2),
-        at_most: PEOPLE * A_MINUTES_MESSAGES,
-        rounds: rounds_wanted,
-    };
+    let side = |name: &str, wanted| Side::new(name, vec![wanted], &scene.people);
+    let save = |role| scene.postgrest.post("/rpc/save_message", body(role));
+    let mut sides = [
+        side("`insert` into a plain table", plain_insert(scene)),
+        side("`save_message`, role `user`", save("user")),
+        side("`save_message`, role `bot`", save("bot")),
+    ];
+    let load = Load { callers: CALLERS, seconds: Some(2.0), most: Some(PEOPLE * A_MINUTES_MESSAGES), rate: None };
     let reset = format!("{RESET}; truncate public.bench_message");
     let mut by_turns: Vec<_> = sides.iter_mut().collect();
-    rounds(&mut by_turns, &load, Some((&scene.database, &reset)), progress).await?;
+    rounds(&mut by_turns, load, rounds_wanted, &[(&scene.database, &reset)], progress).await?;
 
-    let mut table = Table::new(["PostgREST is asked for", "requests/s", "p50", "p99", "against the insert"]);
+    let mut table = Table::new(
+        "Saving a message, against a bare insert",
+        ["PostgREST is asked for", "requests/s", "p50", "p99", "against the insert"],
+    );
     let inserts = sides.first().map(Side::rates).unwrap_or_default();
     for (place, side) in sides.iter().enumerate() {
         let ratio = Spread::of_ratios(&side.rates(), &inserts);
@@ -78,39 +76,44 @@ pub async fn measure(scene: &Scene, rounds_wanted: u32, progress: Progress) -> R
             vec![
                 side.name.clone(),
                 format!("{:.0}", Spread::of(&side.rates()).median),
-                milliseconds(side.percentile(0.5)),
-                milliseconds(side.percentile(0.99)),
+                median_time(&side.p50()),
+                median_time(&side.p99()),
                 if place == 0 { "1 ×".into() } else { ratio.times() },
             ],
             (place > 0).then(|| Budget::at_least(BUDGET, ratio.median)),
         );
     }
-    let own = sides.first().and_then(Side::own_part);
-    let own = own.map(|part| format!(" The callers took {:.0} % of the machine during the inserts.", part * 100.0));
-    let told = format!(
-        "{CALLERS} callers for {PEOPLE} people, straight at PostgREST, no function in between. The insert is into a \
-         table with one index and one policy and brings nothing back. `save_message` makes the session, looks for a \
-         replay, numbers the message, touches the session, and hands both back; for a `user`'s message it counts the \
-         person's messages of the last minute, too.{}",
-        own.unwrap_or_default()
-    );
-    Ok(Section { title: "Saving a message, against a bare insert", told, table })
+    let part = sides.first().map_or(f64::NAN, Side::callers_part);
+    table.note = format!("Autocannon took {part:.0} % of the machine during the inserts.");
+    Ok(table)
 }
 
-/// A side that saves messages by the database function.
-pub fn save_message(name: &str, rest: &Door, scene: &Scene, role: &'static str) -> Side {
-    let (door, people) = (rest.clone(), scene.people.clone());
-    Side::new(name, door.port, move |number| {
-        let Some(person) = whose(&people, number) else { return door.post("", "", "") };
-        door.post("/rpc/save_message", &person.token, body(person, role))
-    })
+/// The section about what the function adds, to which each host adds its row.
+pub fn added_section() -> Table {
+    let heads = ["host", "by PostgREST, p50", "p99", "through the function, p50", "p99", "p50 against p50"];
+    Table::new("What the function adds to a request", heads)
+}
+
+/// Measures what the function adds on one host.
+pub async fn measure_added(scene: &Scene, rounds_wanted: u32, progress: Progress, section: &mut Table) -> Result<()> {
+    progress.say(format!("{}: what the function adds", scene.host));
+    let side = |name, wanted| Side::new(name, vec![wanted], &scene.people);
+    let mut direct = side("PostgREST", scene.rest.post("/rpc/save_message", body("user")));
+    let mut function = side("chat-message", scene.function("chat-message").post("", body("user")));
+    let load = Load { callers: 1, seconds: Some(1.0), most: Some(PEOPLE * A_MINUTES_MESSAGES), rate: None };
+    rounds(&mut [&mut direct, &mut function], load, rounds_wanted, &[(&scene.database, RESET)], progress).await?;
+    let ratio = Spread::of_ratios(&function.p50(), &direct.p50());
+    let times = [direct.p50(), direct.p99(), function.p50(), function.p99()].map(|times| median_time(&times));
+    let cells = [scene.host.to_string()].into_iter().chain(times).chain([ratio.times()]).collect();
+    section.row(cells, Some(Budget::at_most(ADDED_BUDGET, ratio.median)));
+    Ok(())
 }
 
 /// A message, as a page writes it.
-pub fn body(person: &Person, role: &str) -> String {
+pub fn body(role: &str) -> String {
     json!({
-        "id": Uuid::new_v4(),
-        "session_id": person.session_id,
+        "id": "{uuid}",
+        "session_id": "{session}",
         "role": role,
         "message": "I have been thinking about who I could call when it gets late, and there is my sister.",
         "meta": { "client": "web", "locale": "en-GB" },
@@ -118,15 +121,16 @@ pub fn body(person: &Person, role: &str) -> String {
     .to_string()
 }
 
+fn plain_insert(scene: &Scene) -> Wanted {
+    scene.postgrest.post("/bench_message", body("user")).header("prefer", "return=minimal")
+}
+
 /// Makes it, and waits until PostgREST has heard of it.
 async fn make_plain_table(scene: &Scene) -> Result<()> {
     scene.database.batch_execute(PLAIN_TABLE).await.map_err(|error| Error::new(database::why(&error)))?;
-    let Some(person) = scene.people.first() else { return Err(Error::new("nobody is signed in")) };
-    let mut caller = Caller::to(scene.postgrest.port).await?;
     let mut outcome = Ok(());
     for _ in 0..50 {
-        let wanted = scene.postgrest.post("/bench_message", &person.token, body(person, "user"));
-        outcome = caller.send(&wanted.header("prefer", "return=minimal")).await.map(drop);
+        outcome = Caller::new().send(&plain_insert(scene).by(scene.first()?)).await.map(drop);
         if outcome.is_ok() {
             break;
         }

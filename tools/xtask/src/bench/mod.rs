@@ -3,12 +3,12 @@
 //! No time stands alone: each has its counterpart, taken in the same run by turns, and what is judged is the ratio of the
 //! two. Counts and sizes stand against their budgets. One that is missed is said as plainly as one that is met.
 
-pub mod added;
 pub mod call;
 pub mod cpu;
 pub mod events;
 pub mod figures;
 pub mod first_request;
+pub mod growth;
 pub mod load;
 pub mod machine;
 pub mod memory;
@@ -16,6 +16,7 @@ pub mod messages;
 pub mod page;
 pub mod scene;
 pub mod sizes;
+pub mod soak;
 pub mod table;
 pub mod upstream;
 pub mod workers;
@@ -36,14 +37,15 @@ use devstack::{
     signals,
     tools::{node, npm, platform::Platform, rust},
 };
-use table::Section;
+use table::Table;
 use workers::Workers;
 
 /// How often each side has its turn, unless told otherwise.
 pub const ROUNDS: u32 = 5;
 
 /// The sections by name, as `--only` takes them.
-pub const SECTIONS: [&str; 8] = ["events", "messages", "added", "cpu", "first-request", "memory", "upstream", "sizes"];
+pub const SECTIONS: [&str; 9] =
+    ["events", "messages", "added", "growth", "cpu", "first-request", "memory", "upstream", "sizes"];
 
 /// What `cargo xtask bench` was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -60,6 +62,10 @@ pub struct BenchOptions {
     /// Only these sections
     #[arg(long, value_name = "SECTION", num_args = 1.., value_parser = PossibleValuesParser::new(SECTIONS))]
     pub only: Vec<String>,
+    /// Instead of all that: 20 callers on Workers for so long, while one in 100 upstream requests fails
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["host", "rounds", "only"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub soak: Option<u32>,
 }
 
 impl BenchOptions {
@@ -90,11 +96,15 @@ pub async fn run(checkout: &Checkout, options: &BenchOptions) -> Result<ExitCode
     };
     let figures = report.markdown();
     print(&figures);
-    if options.host.is_none() && options.only.is_empty() {
-        page::write(checkout, &figures)?;
+    let (place, whole) = match options.soak {
+        Some(minutes) => (page::SOAK, minutes >= soak::WRITTEN_FROM),
+        None => (page::FIGURES, options.host.is_none() && options.only.is_empty()),
+    };
+    if whole {
+        place.write(checkout, &figures)?;
         print(format!("written    {}", page::PAGE));
     } else {
-        print(format!("unchanged  {}, which has all figures or none", page::PAGE));
+        print(format!("unchanged  {}, which has figures of whole runs only", page::PAGE));
     }
     let missed = report.missed();
     print(format!("budgets missed: {missed}"));
@@ -117,31 +127,37 @@ fn hand_over(checkout: &Checkout) -> Error {
 struct Report {
     /// Where, when, and of what.
     taken: String,
-    sections: Vec<Section>,
+    sections: Vec<Table>,
 }
 
 impl Report {
     fn markdown(&self) -> String {
-        let sections: Vec<String> = self.sections.iter().map(Section::markdown).collect();
+        let sections: Vec<String> = self.sections.iter().map(Table::markdown).collect();
         format!("{}\n\n{}", self.taken, sections.join("\n"))
     }
 
     fn missed(&self) -> usize {
-        self.sections.iter().map(|section| section.table.missed()).sum()
+        self.sections.iter().map(Table::missed).sum()
     }
 }
 
 async fn measure(checkout: &Checkout, options: &BenchOptions, progress: Progress) -> Result<Report> {
-    let (hosts, rounds) = (&options.hosts(), &options.rounds);
+    let hosts = &if options.soak.is_some() { vec![Host::Workers] } else { options.hosts() };
+    let rounds = options.rounds;
     leftovers::clear(checkout).await;
     Platform::this()?;
     node::check(checkout.root()).await?;
     rust::ensure_wasm(checkout.root()).await?;
     npm::ensure(checkout).await?;
+    npm::ensure_peers(checkout).await?;
     let functions = checkout.functions()?;
     let mut weights = Vec::new();
     for host in hosts {
         weights.extend(build::build(checkout, *host, &functions, progress).await?);
+    }
+
+    if let Some(minutes) = options.soak {
+        return soaked(checkout, minutes, progress).await;
     }
 
     let mut counted = Vec::new();
@@ -153,42 +169,62 @@ async fn measure(checkout: &Checkout, options: &BenchOptions, progress: Progress
         counted.push((*host, count.await?));
     }
 
-    let (mut events, mut added) = (events::section(), added::section());
-    let (mut taken, mut messages) = (None, None);
+    let (mut events, mut added) = (events::section(), messages::added_section());
+    let (mut messages, mut growth) = (None, None);
     for host in hosts.iter().filter(|_| options.wants_any(&["events", "messages", "added"])) {
         // With nobody watching, which would take its time from one side alone.
         let timed = scene::with(checkout, *host, None, progress, async |scene| {
             if options.wants("events") {
-                events::measure(scene, *rounds, progress, &mut events).await?;
+                events::measure(scene, rounds, progress, &mut events).await?;
             }
             if options.wants("added") {
-                added::measure(scene, *rounds, progress, &mut added).await?;
+                messages::measure_added(scene, rounds, progress, &mut added).await?;
             }
-            // Neither depends on the host.
-            if taken.is_none() {
-                taken = Some(machine::told(checkout, scene, hosts, *rounds).await?);
-                if options.wants("messages") {
-                    messages = Some(messages::measure(scene, *rounds, progress).await?);
-                }
+            // This does not depend on the host.
+            if options.wants("messages") && messages.is_none() {
+                messages = Some(messages::measure(scene, rounds, progress).await?);
             }
             Ok(())
         });
         timed.await?;
     }
+    if hosts.contains(&Host::Workers) && options.wants("growth") {
+        let measured = scene::with(checkout, Host::Workers, None, progress, async |few| {
+            scene::with(checkout, Host::Workers, None, progress, async |many| {
+                growth::measure(few, many, rounds, progress).await
+            })
+            .await
+        });
+        growth = Some(measured.await?);
+    }
     let of_workers =
         if hosts.contains(&Host::Workers) { of_workers(checkout, options, progress).await? } else { vec![] };
 
-    let section = |name: &str, section: Section| options.wants(name).then_some(section);
-    let mut sections: Vec<Section> =
-        [section("events", events), messages, section("added", added)].into_iter().flatten().collect();
+    let section = |name: &str, section: Table| options.wants(name).then_some(section);
+    let mut sections: Vec<Table> =
+        [section("events", events), messages, section("added", added), growth].into_iter().flatten().collect();
     sections.extend(of_workers);
     sections.extend(section("upstream", upstream::section(&counted)));
     sections.extend(section("sizes", sizes::section(&weights)));
-    Ok(Report { taken: taken.unwrap_or_default(), sections })
+    let taken = format!(
+        "{} {rounds} rounds: rates, times and ratios are the median of the rounds; of ratios, the lowest and the highest \
+         are in brackets.",
+        machine::told(checkout).await?
+    );
+    Ok(Report { taken, sections })
+}
+
+/// The report of a soak.
+async fn soaked(checkout: &Checkout, minutes: u32, progress: Progress) -> Result<Report> {
+    let (record, watch) = soak::failing();
+    let measured = scene::with(checkout, Host::Workers, Some(watch), progress, async |scene| {
+        soak::measure(scene, &record, minutes, progress).await
+    });
+    Ok(Report { taken: machine::told(checkout).await?, sections: vec![measured.await?] })
 }
 
 /// The sections about workers without a stack.
-async fn of_workers(checkout: &Checkout, options: &BenchOptions, progress: Progress) -> Result<Vec<Section>> {
+async fn of_workers(checkout: &Checkout, options: &BenchOptions, progress: Progress) -> Result<Vec<Table>> {
     let mut sections = Vec::new();
     if !options.wants_any(&["cpu", "first-request", "memory"]) {
         return Ok(sections);
@@ -215,20 +251,20 @@ async fn of_workers(checkout: &Checkout, options: &BenchOptions, progress: Progr
 mod tests {
     use super::{
         Report,
-        table::{Budget, Section, Table},
+        table::{Budget, Table},
     };
 
     #[test]
     fn a_report_says_where_and_counts_what_is_missed_in_every_section() {
         let section = |title, met| {
-            let mut table = Table::new(["what"]);
+            let mut table = Table::new(title, ["what"]);
             table.row(vec!["insert".into()], Some(Budget::new("1", met)));
-            Section { title, told: "Told.".into(), table }
+            table
         };
         let report = Report { taken: "Here.".into(), sections: vec![section("A", false), section("B", true)] };
         assert_eq!(report.missed(), 1);
         let markdown = report.markdown();
-        assert!(markdown.starts_with("Here.\n\n### A\n\nTold.\n\n| what"), "{markdown}");
+        assert!(markdown.starts_with("Here.\n\n### A\n\n| what"), "{markdown}");
         assert!(markdown.contains("|\n\n### B\n"), "{markdown}");
     }
 }

@@ -1,4 +1,4 @@
-//! The figures' place in docs/benchmarks.md.
+//! The figures' places in docs/benchmarks.md.
 
 use std::fs;
 
@@ -9,48 +9,63 @@ use devstack::{
 
 /// Where the figures are kept.
 pub const PAGE: &str = "docs/benchmarks.md";
-const BEGIN: &str = "<!-- figures: written by `cargo xtask bench` -->";
-const END: &str = "<!-- end of figures -->";
+/// The place of what `cargo xtask bench` measures.
+pub const FIGURES: Place = Place { name: "figures", command: "cargo xtask bench" };
+/// The place of what `cargo xtask bench --soak` measures.
+pub const SOAK: Place = Place { name: "soak", command: "cargo xtask bench --soak 60" };
 
-/// Puts figures in the place of those that are there.
-pub fn write(checkout: &Checkout, figures: &str) -> Result<()> {
-    let path = checkout.path(PAGE);
-    let page = fs::read_to_string(&path).context(|| format!("{PAGE} cannot be read"))?;
-    let page = spliced(&page, figures).ok_or_else(|| {
-        Error::new(format!("{PAGE} has no place for figures")).cure(format!("put these two lines in:\n{BEGIN}\n{END}"))
-    })?;
-    fs::write(&path, page).context(|| format!("{PAGE} cannot be written"))
+/// A place on the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    name: &'static str,
+    command: &'static str,
 }
 
-/// The page with other figures between its two marks; all else stays as it is.
-fn spliced(page: &str, figures: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", figures.trim()))
+impl Place {
+    /// Puts figures in the place of those that are there.
+    pub fn write(self, checkout: &Checkout, figures: &str) -> Result<()> {
+        let path = checkout.path(PAGE);
+        let page = fs::read_to_string(&path).context(|| format!("{PAGE} cannot be read"))?;
+        let page = self.spliced(&page, figures).ok_or_else(|| {
+            let [begin, end] = self.marks();
+            Error::new(format!("{PAGE} has no place for them")).cure(format!("put these two lines in:\n{begin}\n{end}"))
+        })?;
+        fs::write(&path, page).context(|| format!("{PAGE} cannot be written"))
+    }
+
+    fn marks(self) -> [String; 2] {
+        [format!("<!-- {}: written by `{}` -->", self.name, self.command), format!("<!-- end of {} -->", self.name)]
+    }
+
+    /// The page with other figures between the two marks; all else stays as it is.
+    fn spliced(self, page: &str, figures: &str) -> Option<String> {
+        let [begin, end] = self.marks();
+        let (before, rest) = page.split_once(&begin)?;
+        let (_, after) = rest.split_once(&end)?;
+        Some(format!("{before}{begin}\n\n{}\n\n{end}{after}", figures.trim()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BEGIN, END, PAGE, spliced};
+    use super::{FIGURES, PAGE, SOAK};
     use devstack::checkout::Checkout;
 
     #[test]
     fn only_what_stands_between_the_marks_changes() {
-        let page = format!("# A\n\n{BEGIN}\nold\n{END}\n\nB\n");
-        let first = spliced(&page, "new\n").unwrap();
-        assert_eq!(first, format!("# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nB\n"));
-        assert_eq!(spliced(&first, "new\n").as_ref(), Some(&first));
+        let [begin, end] = FIGURES.marks();
+        let page = format!("# A\n\n{begin}\nold\n{end}\n\nB\n");
+        let first = FIGURES.spliced(&page, "new\n").unwrap();
+        assert_eq!(first, format!("# A\n\n{begin}\n\nnew\n\n{end}\n\nB\n"));
+        assert_eq!(FIGURES.spliced(&first, "new\n").as_ref(), Some(&first));
+        // A page without both marks is left alone.
+        assert_eq!(FIGURES.spliced(&format!("{end}\n{begin}\n"), "new"), None);
+        assert_eq!(SOAK.spliced(&page, "new"), None);
     }
 
     #[test]
-    fn a_page_without_both_marks_is_left_alone() {
-        assert_eq!(spliced("# A\n", "new"), None);
-        assert_eq!(spliced(&format!("{END}\n{BEGIN}\n"), "new"), None);
-    }
-
-    #[test]
-    fn the_page_has_its_place() {
+    fn the_page_has_both_places() {
         let page = std::fs::read_to_string(Checkout::here().unwrap().path(PAGE)).unwrap();
-        assert!(spliced(&page, "").is_some());
+        assert!(FIGURES.spliced(&page, "").is_some() && SOAK.spliced(&page, "").is_some());
     }
 }

@@ -1,18 +1,16 @@
 //! A stack of its own with people who are signed in: what every comparison begins with.
 
-use std::sync::Arc;
-
-use hyper::Method;
 use serde_json::Value;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::call::{Caller, Door};
+use super::call::{Caller, Door, People, Person};
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
     gateway::Watch,
     host::Host,
+    keys::now,
     progress::Progress,
     stack::{Stack, StackOptions, database},
 };
@@ -20,14 +18,8 @@ use devstack::{
 /// How many people write. Nobody may write more than 30 messages a minute, so it takes many to write fast.
 pub const PEOPLE: usize = 96;
 
-/// Somebody who is signed in.
-#[derive(Debug)]
-pub struct Person {
-    /// Their access token.
-    pub token: String,
-    /// Their conversation.
-    pub session_id: Uuid,
-}
+/// Seconds of a day.
+const A_DAY: i64 = 24 * 3600;
 
 /// A running stack, and who is there.
 #[derive(Debug)]
@@ -39,7 +31,9 @@ pub struct Scene {
     /// PostgREST as a page reaches it, through the gateway.
     pub rest: Door,
     /// Those who are signed in.
-    pub people: Arc<[Person]>,
+    pub people: People,
+    /// The processes of the functions, of PostgREST and of PostgreSQL.
+    pub processes: [u32; 3],
     /// The database, as its superuser.
     pub database: Client,
 }
@@ -78,19 +72,23 @@ impl Scene {
         let port = port.parse().context(|| format!("{} names no port", described.api_url))?;
         let door = |port, prefix: &str| Door { port, prefix: prefix.into(), key: described.publishable_key.clone() };
         let auth = door(port, "/auth/v1");
-        let mut caller = Caller::to(port).await?;
+        let (caller, signup) = (Caller::new(), auth.request("POST", "/signup", r#"{"data":{}}"#));
         let mut people = Vec::new();
         for _ in 0..PEOPLE {
-            let answer = caller.ask(&auth.request(Method::POST, "/signup", None, r#"{"data":{}}"#)).await?;
-            let token = answer.get("access_token").and_then(Value::as_str);
-            let token = token.ok_or_else(|| Error::new("signing up brought no access_token"))?.to_owned();
-            people.push(Person { token, session_id: Uuid::new_v4() });
+            let answer: Value = serde_json::from_slice(&caller.send(&signup).await?).unwrap_or_default();
+            let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
+            let claims = stack.key().verify(token).ok_or_else(|| Error::new("signing up brought no access_token"))?;
+            // The same token, good for longer than any run.
+            let claims = claims.into_iter().chain([("exp".to_owned(), Value::from(now() + A_DAY))]).collect();
+            let token = stack.key().sign(&Value::Object(claims));
+            people.push(Person { token, session: Uuid::new_v4() });
         }
         Ok(Self {
             host,
             postgrest: door(postgrest, ""),
             rest: door(port, "/rest/v1"),
             people: people.into(),
+            processes: stack.processes()?,
             database: database::connect(&described.db_url).await?,
         })
     }
@@ -100,13 +98,9 @@ impl Scene {
         Door { prefix: format!("/functions/v1/{name}"), ..self.rest.clone() }
     }
 
-    /// PostgREST's version, as its own description of the API tells it.
-    pub async fn postgrest_version(&self) -> Result<String> {
-        let token = self.people.first().map(|person| person.token.as_str());
-        let root = self.postgrest.request(Method::GET, "/", token, "");
-        let described = Caller::to(self.postgrest.port).await?.ask(&root).await?;
-        let version = described.pointer("/info/version").and_then(Value::as_str);
-        Ok(version.unwrap_or("of no version").to_owned())
+    /// The first of the people.
+    pub fn first(&self) -> Result<&Person> {
+        self.people.first().ok_or_else(|| Error::new("nobody is signed in"))
     }
 
     /// One value of the database, as text.
@@ -114,9 +108,4 @@ impl Scene {
         let row = self.database.query_one(query, &[]).await.map_err(|error| Error::new(database::why(&error)))?;
         row.try_get(0).context(|| format!("{query} gives no text"))
     }
-}
-
-/// The people by turns: whose request of this number it is.
-pub fn whose(people: &[Person], number: usize) -> Option<&Person> {
-    people.get(number % people.len().max(1))
 }

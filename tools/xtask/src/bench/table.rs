@@ -28,17 +28,22 @@ impl Budget {
     }
 }
 
-/// A table whose last column holds the budgets.
+/// A section of the page: a heading, and a table whose last column holds the budgets. What it measures and how stands
+/// on the page itself.
 #[derive(Debug, Clone)]
 pub struct Table {
+    title: &'static str,
+    /// What else there is to say of this run.
+    pub note: String,
     heads: Vec<String>,
     rows: Vec<(Vec<String>, Option<Budget>)>,
 }
 
 impl Table {
     /// One without rows.
-    pub fn new<H: Into<String>>(heads: impl IntoIterator<Item = H>) -> Self {
-        Self { heads: heads.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    pub fn new<H: Into<String>>(title: &'static str, heads: impl IntoIterator<Item = H>) -> Self {
+        let heads = heads.into_iter().map(Into::into).collect();
+        Self { title, note: String::new(), heads, rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -51,7 +56,7 @@ impl Table {
         self.rows.iter().filter(|(_, budget)| budget.as_ref().is_some_and(|budget| !budget.met)).count()
     }
 
-    /// The first column is text; the others are figures, except the last.
+    /// The section as it stands on the page: in the table, the first column is text; the others are figures, except the last.
     pub fn markdown(&self) -> String {
         let heads: Vec<String> = self.heads.iter().cloned().chain(["budget".to_owned()]).collect();
         let rows: Vec<Vec<String>> = self
@@ -80,34 +85,17 @@ impl Table {
         });
         let rule = format!("|{}\n", rule.collect::<String>());
         let body: String = rows.iter().map(|row| line(row)).collect();
-        format!("{}{rule}{body}", line(&heads))
-    }
-}
-
-/// A table with what it is about.
-#[derive(Debug, Clone)]
-pub struct Section {
-    /// Its heading.
-    pub title: &'static str,
-    /// What was done, in a sentence or two.
-    pub told: String,
-    /// The figures.
-    pub table: Table,
-}
-
-impl Section {
-    /// The section as it stands in the docs.
-    pub fn markdown(&self) -> String {
-        format!("### {}\n\n{}\n\n{}", self.title, self.told, self.table.markdown())
+        let note = if self.note.is_empty() { String::new() } else { format!("{}\n\n", self.note.trim()) };
+        format!("### {}\n\n{note}{}{rule}{body}", self.title, line(&heads))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Section, Table};
+    use super::{Budget, Table};
 
     fn table() -> Table {
-        let mut table = Table::new(["what", "ratio"]);
+        let mut table = Table::new("Events", ["what", "ratio"]);
         table.row(vec!["insert".into(), "1".into()], None);
         table.row(vec!["500 events".into(), "25 ×".into()], Some(Budget::at_least(20.0, 25.0)));
         table.row(vec!["message".into(), "0.6 ×".into()], Some(Budget::at_least(0.7, 0.6)));
@@ -125,10 +113,11 @@ mod tests {
         ];
         let markdown = table().markdown();
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace('-', "");
-        for (line, wanted) in markdown.lines().zip(lines) {
+        assert!(markdown.starts_with("### Events\n\n| what "), "{markdown}");
+        for (line, wanted) in markdown.lines().skip(2).zip(lines) {
             assert_eq!(squeezed(line), squeezed(wanted));
         }
-        let widths: Vec<usize> = markdown.lines().map(|line| line.chars().count()).collect();
+        let widths: Vec<usize> = markdown.lines().skip(2).map(|line| line.chars().count()).collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "{markdown}");
     }
 
@@ -137,11 +126,5 @@ mod tests {
         assert_eq!(table().missed(), 1);
         assert_eq!(Budget::at_least(20.0, 20.0), Budget::new("≥ 20 ×", true));
         assert_eq!(Budget::at_most(1.4, 1.5), Budget::new("≤ 1.4 ×", false));
-    }
-
-    #[test]
-    fn a_section_has_its_heading_and_its_words() {
-        let section = Section { title: "Events", told: "In one run.".into(), table: table() };
-        assert!(section.markdown().starts_with("### Events\n\nIn one run.\n\n| what "));
     }
 }

@@ -9,53 +9,37 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
 };
-use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    call::{Caller, Door, Wanted},
+    call::{Caller, Wanted},
     events, messages,
     scene::Scene,
-    table::{Budget, Section, Table},
+    table::{Budget, Table},
 };
-use devstack::{
-    error::{Error, Result},
-    gateway::Watch,
-    host::Host,
-    progress::Progress,
-};
+use devstack::{error::Result, gateway::Watch, host::Host, progress::Progress};
 
 /// What each operation causes: not more, and not less either, for then the record has missed it.
 const BUDGET: usize = 1;
 /// The time of the events.
 const THEN: &str = "2026-11-21T10:00:00Z";
 
-/// An operation.
-struct Operation {
-    name: &'static str,
-    /// What an isolate does once has no budget.
-    has_budget: bool,
-    wanted: Wanted,
-}
+/// What an isolate does once, by the end of its name; it has no budget.
+const ONCE: &str = "an isolate's first request";
 
-/// What an operation caused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    name: &'static str,
-    has_budget: bool,
-    sent: usize,
-}
+/// The operations by name, each with how many requests it caused.
+pub type Counted = Vec<(&'static str, usize)>;
 
 /// Counts on one host. One operation after the other: what is sent meanwhile is its doing.
-pub async fn count(scene: &Scene, sent: &AtomicUsize, progress: Progress) -> Result<Vec<Counted>> {
+pub async fn count(scene: &Scene, sent: &AtomicUsize, progress: Progress) -> Result<Counted> {
     progress.say(format!("{}: counting upstream requests", scene.host));
-    let mut caller = Caller::to(scene.rest.port).await?;
+    let caller = Caller::new();
     let mut counted = Vec::new();
-    for Operation { name, has_budget, wanted } in operations(scene)? {
+    for (name, wanted) in operations(scene)? {
         let before = sent.load(Ordering::SeqCst);
-        caller.send(&wanted).await?;
-        counted.push(Counted { name, has_budget, sent: sent.load(Ordering::SeqCst) - before });
+        caller.send(&wanted.by(scene.first()?)).await?;
+        counted.push((name, sent.load(Ordering::SeqCst) - before));
     }
     Ok(counted)
 }
@@ -73,94 +57,85 @@ pub fn counter() -> (Arc<AtomicUsize>, Watch) {
 }
 
 /// The section: a row for each operation, a column for each host.
-pub fn section(hosts: &[(Host, Vec<Counted>)]) -> Section {
-    let mut table =
-        Table::new(["operation".to_owned()].into_iter().chain(hosts.iter().map(|(host, _)| host.to_string())));
+pub fn section(hosts: &[(Host, Counted)]) -> Table {
+    let names = hosts.iter().map(|(host, _)| host.to_string());
+    let mut table = Table::new("Upstream requests for each operation", ["operation".into()].into_iter().chain(names));
     let operations = hosts.first().map(|(_, counted)| counted.as_slice()).unwrap_or_default();
-    for operation in operations {
-        let of_hosts = hosts.iter().filter_map(|(_, counted)| counted.iter().find(|one| one.name == operation.name));
-        let sent: Vec<usize> = of_hosts.map(|one| one.sent).collect();
-        let met = sent.iter().all(|sent| *sent == BUDGET);
-        let cells = [operation.name.to_owned()].into_iter().chain(sent.iter().map(usize::to_string)).collect();
-        table.row(cells, operation.has_budget.then(|| Budget::new(BUDGET.to_string(), met)));
+    for (place, (name, _)) in operations.iter().enumerate() {
+        let sent = hosts.iter().filter_map(|(_, counted)| counted.get(place)).map(|(_, sent)| *sent);
+        let met = sent.clone().all(|sent| sent == BUDGET);
+        let cells = [(*name).to_owned()].into_iter().chain(sent.map(|sent| sent.to_string())).collect();
+        table.row(cells, (!name.ends_with(ONCE)).then(|| Budget::new(BUDGET.to_string(), met)));
     }
-    let told = "Everything a function sends while it carries out an operation, counted at the gateway. An isolate \
-         fetches the project's key set with its first request, and every ten minutes after that, unless \
-         `SUPABASE_JWKS` holds it."
-        .to_owned();
-    Section { title: "Upstream requests for each operation", told, table }
+    table
 }
 
-fn operations(scene: &Scene) -> Result<Vec<Operation>> {
-    let person = scene.people.first().ok_or_else(|| Error::new("nobody is signed in"))?;
-    let (session, token) = (person.session_id, person.token.as_str());
+fn operations(scene: &Scene) -> Result<Vec<(&'static str, Wanted)>> {
     let chat = scene.function("chat-message");
     let machine = scene.function("fsm-transition");
     let analytics = scene.function("analytics");
 
-    let get = |door: &Door, path: &str| door.request(Method::GET, path, Some(token), "");
-    let said = chat.post("", token, messages::body(person, "user"));
+    let said = chat.post("", messages::body("user")).by(scene.first()?);
     let risky = json!({
-        "id": Uuid::new_v4(), "session_id": session, "role": "user", "message": "I cannot go on",
+        "id": "{uuid}", "session_id": "{session}", "role": "user", "message": "I cannot go on",
         "intent": { "label": "crisis", "method": "rule_based" },
         "risk": { "label": "self_harm", "method": "rule_based" },
     });
-    let summary = format!("/sessions/{session}/summaries/partial");
+    let summary = "/sessions/{session}/summaries/partial";
     let summary_data = r#"{"summary_data":{"text":"short"}}"#;
-    let answer = |session: Uuid| {
-        let (event, response) = ("next_step", "Well, thank you");
-        let machine = "check-in";
-        json!({ "id": Uuid::new_v4(), "session_id": session, "machine": machine, "event": event, "response": response })
-    };
     let walk = Uuid::new_v4();
-    let marked = format!("/machines/check-in?format=svg&session_id={walk}");
-    let line = json!({ "id": Uuid::new_v4(), "log_level": "INFO", "component": "bench", "message": "hello" });
-    let delete = chat.request(Method::DELETE, &format!("/sessions/{session}"), Some(token), "");
+    let answer = |session: &str| moves(session, "next_step", Some("Well, thank you"));
+    let line = json!({ "id": "{uuid}", "log_level": "INFO", "component": "bench", "message": "hello" });
 
-    let once = |name, wanted| Operation { name, has_budget: false, wanted };
-    let each = |name, wanted| Operation { name, has_budget: true, wanted };
     Ok(vec![
-        once("`chat-message`: an isolate's first request", get(&chat, "/sessions")),
-        each("save a message", said.clone()),
-        each("save it again: a replay", said),
-        each("save a message with intent and risk", chat.post("", token, risky.to_string())),
-        each("read a page of history", get(&chat, &format!("?session_id={session}"))),
-        each("list sessions", get(&chat, "/sessions")),
-        each("read a session", get(&chat, &format!("/sessions/{session}"))),
-        each("store a summary", chat.request(Method::PUT, &summary, Some(token), summary_data)),
-        each("read a summary", get(&chat, &summary)),
-        each("list risks", get(&chat, "/risk-detections")),
-        each("delete a session", delete),
-        once(
-            "`fsm-transition`: an isolate's first request",
-            machine.post("", token, answer(Uuid::new_v4()).to_string()),
+        ("`chat-message`: an isolate's first request", chat.get("/sessions")),
+        ("save a message", said.clone()),
+        ("save it again: a replay", said),
+        ("save a message with intent and risk", chat.post("", risky.to_string())),
+        ("read a page of history", chat.get("?session_id={session}")),
+        ("list sessions", chat.get("/sessions")),
+        ("read a session", chat.get("/sessions/{session}")),
+        ("store a summary", chat.request("PUT", summary, summary_data).signed_in()),
+        ("read a summary", chat.get(summary)),
+        ("list risks", chat.get("/risk-detections")),
+        ("delete a session", chat.request("DELETE", "/sessions/{session}", "").signed_in()),
+        ("`fsm-transition`: an isolate's first request", machine.post("", answer("{uuid}"))),
+        ("make a move, which begins a session", machine.post("", answer(&walk.to_string()))),
+        ("read a session's state", machine.get(&format!("?session_id={walk}"))),
+        (
+            "draw a machine with a session's state",
+            machine.get(&format!("/machines/check-in?format=svg&session_id={walk}")),
         ),
-        each("make a move, which begins a session", machine.post("", token, answer(walk).to_string())),
-        each("read a session's state", get(&machine, &format!("?session_id={walk}"))),
-        each("draw a machine with a session's state", get(&machine, &marked)),
-        once("`analytics`: an isolate's first request", get(&analytics, "/summary")),
-        each("1 event", analytics.post("", token, events::body(1, THEN))),
-        each("500 events", analytics.post("", token, events::body(500, THEN))),
-        each("500 events of a visitor", analytics.request(Method::POST, "", None, events::body(500, THEN))),
-        each("a log line", analytics.post("/logs", token, line.to_string())),
-        each("a person's statistics", get(&analytics, "/summary")),
+        ("`analytics`: an isolate's first request", analytics.get("/summary")),
+        ("1 event", analytics.post("", events::body(1, THEN))),
+        ("500 events", analytics.post("", events::body(500, THEN))),
+        ("500 events of a visitor", analytics.request("POST", "", events::body(500, THEN))),
+        ("a log line", analytics.post("/logs", line.to_string())),
+        ("a person's statistics", analytics.get("/summary")),
     ])
+}
+
+/// A move on the check-in machine.
+pub fn moves(session: &str, event: &str, response: Option<&str>) -> String {
+    let wanted = [("id", "{uuid}"), ("session_id", session), ("machine", "check-in"), ("event", event)];
+    let response = response.map(|response| ("response", response));
+    wanted
+        .into_iter()
+        .chain(response)
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect::<Value>()
+        .to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Counted, section};
+    use super::section;
     use devstack::host::Host;
 
     #[test]
     fn one_host_off_the_budget_misses_it() {
-        let counted = |sent| {
-            vec![
-                Counted { name: "first", has_budget: false, sent: 2 },
-                Counted { name: "save", has_budget: true, sent },
-            ]
-        };
-        let of = |sent| section(&[(Host::Workers, counted(1)), (Host::Supabase, counted(sent))]).table;
+        let counted = |sent| vec![("`x`: an isolate's first request", 2), ("save", sent)];
+        let of = |sent| section(&[(Host::Workers, counted(1)), (Host::Supabase, counted(sent))]);
         assert_eq!(of(1).missed(), 0);
         assert_eq!(of(2).missed(), 1);
         assert_eq!(of(0).missed(), 1);

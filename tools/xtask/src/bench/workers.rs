@@ -1,24 +1,23 @@
 //! Workers without a stack: Selvedge's functions and their JavaScript peers, each in a workerd of its own, and behind
 //! them a stub upstream that answers at once. So only a function's own cost counts.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::{
-    call::{Door, Wanted},
+    call::{Door, People, Person, Wanted},
     events,
     load::Side,
-    scene::{Person, whose},
 };
 use devstack::{
     checkout::Checkout,
-    error::Result,
+    error::{Error, Result},
     keys::{StackKey, now},
     stack::{home::Home, ports, service::Service, workerd},
-    tools::{npm, toolbox::Toolbox},
+    tools::toolbox::Toolbox,
 };
 
 /// How many people call. Each has a token of their own, which a function has soon seen.
@@ -110,14 +109,14 @@ impl Operation {
         if self == Self::Batch { "analytics" } else { "chat-message" }
     }
 
-    /// The request, from somebody.
-    pub fn wanted(self, door: &Door, Person { token, session_id }: &Person) -> Wanted {
+    /// The request.
+    pub fn wanted(self, door: &Door) -> Wanted {
         let wanted = match self {
-            Self::Message => door.post("", token, message(session_id)),
-            Self::Page => door.get(&format!("?session_id={session_id}&limit=50"), token),
+            Self::Message => door.post("", message()),
+            Self::Page => door.get("?session_id={session}&limit=50"),
             // The stub's page of this limit has as many of the longest messages as fit.
-            Self::LargePage => door.get(&format!("?session_id={session_id}&limit=200"), token),
-            Self::Batch => door.post("", token, batch()),
+            Self::LargePage => door.get("?session_id={session}&limit=200"),
+            Self::Batch => door.post("", batch()),
         };
         BROWSER.into_iter().fold(wanted, |wanted, (name, value)| wanted.header(name, value))
     }
@@ -131,7 +130,7 @@ pub struct Workers {
     home: Home,
     variables: Vec<(String, String)>,
     key: String,
-    people: Arc<[Person]>,
+    people: People,
     upstream: Service,
 }
 
@@ -145,13 +144,12 @@ pub struct Running {
     /// The way in.
     pub door: Door,
     service: Service,
-    people: Arc<[Person]>,
+    people: People,
 }
 
 impl Workers {
     /// Bundles the peers and starts the stub upstream.
     pub async fn open(checkout: &Checkout) -> Result<Self> {
-        npm::ensure_peers(checkout).await?;
         let toolbox = Toolbox::new(checkout)?;
         let home = Home::open(checkout.state().join(format!("test-workers-{}", Uuid::new_v4().simple()))).await?;
         let peers = [Kind::Floor, Kind::Hono, Kind::Server].into_iter().filter_map(Kind::file);
@@ -214,22 +212,12 @@ impl Workers {
 impl Running {
     /// The side that sends an operation to it, from everybody by turns.
     pub fn side(&self, operation: Operation) -> Side {
-        let (door, people) = (self.door.clone(), self.people.clone());
-        let side = Side::new(self.kind.name(), door.port, move |number| match whose(&people, number) {
-            Some(person) => operation.wanted(&door, person),
-            None => door.post("", "", ""),
-        });
-        side.by_process(self.pid)
+        Side::new(self.kind.name(), vec![operation.wanted(&self.door)], &self.people).by_process(self.pid)
     }
 
-    /// The first request of those the side sends.
-    pub fn wanted(&self, operation: Operation) -> Wanted {
-        self.side(operation).wanted(0)
-    }
-
-    /// The token of one of those who call.
-    pub fn token(&self) -> &str {
-        whose(&self.people, 0).map_or("", |person| &person.token)
+    /// One of those who call.
+    pub fn person(&self) -> Result<&Person> {
+        self.people.first().ok_or_else(|| Error::new("nobody calls"))
     }
 
     /// Ends its process.
@@ -258,14 +246,14 @@ fn person(key: &StackKey, url: &str) -> Person {
         "session_id": Uuid::new_v4(), "aal": "aal1", "amr": [{ "method": "password", "timestamp": now }],
         "app_metadata": { "provider": "email", "providers": ["email"] }, "user_metadata": {},
     }));
-    Person { token, session_id: Uuid::new_v4() }
+    Person { token, session: Uuid::new_v4() }
 }
 
 /// A message of about 1 KB, as a page writes it.
-fn message(session_id: &Uuid) -> String {
+fn message() -> String {
     const SENTENCE: &str = "I have been thinking about who I could call when it gets late, and there is my sister. ";
     json!({
-        "id": Uuid::new_v4(), "session_id": session_id, "role": "user", "message": SENTENCE.repeat(8).trim(),
+        "id": "{uuid}", "session_id": "{session}", "role": "user", "message": SENTENCE.repeat(8).trim(),
         "meta": {
             "client": "web", "client_version": "2.4.1", "locale": "en-GB", "time_zone": "Australia/Darwin",
             "input": { "kind": "typed", "seconds": 41.5, "edits": 3 }, "tags": ["evening", "family"],
@@ -283,11 +271,14 @@ fn batch() -> String {
 mod tests {
     use uuid::Uuid;
 
-    use super::{batch, message};
+    use super::{Door, Person, batch, message};
 
     #[test]
     fn bodies_are_as_large_as_the_page_says() {
-        assert!((900..1100).contains(&message(&Uuid::nil()).len()));
-        assert!((125_000..135_000).contains(&batch().len()), "{}", batch().len());
+        let door = Door { port: 1, prefix: String::new(), key: String::new() };
+        let person = Person { token: String::new(), session: Uuid::nil() };
+        let length = |body: String| door.post("", body).by(&person).body.len();
+        assert!((900..1100).contains(&length(message())));
+        assert!((125_000..135_000).contains(&length(batch())));
     }
 }
