@@ -11,6 +11,7 @@ use crate::{
 use devstack::{
     checkout::Checkout,
     error::{Error, Result},
+    gateway::Style,
     host::Host,
     issuer::{DEVELOPER_EMAIL, DEVELOPER_PASSWORD},
     progress::{Progress, print},
@@ -26,6 +27,10 @@ pub struct DevOptions {
     /// Where the functions run
     #[arg(long, value_parser = cli::host(), default_value_t = Host::Workers)]
     pub host: Host,
+    /// Whose gateway the stack's behaves as: that of hosted Supabase, or Kong, which self-hosted Supabase has and which
+    /// answers preflights of functions itself
+    #[arg(long, value_parser = cli::gateway(), default_value = "supabase")]
+    pub gateway: Style,
     /// Start with an empty database and leave nothing behind
     #[arg(long)]
     pub ephemeral: bool,
@@ -35,12 +40,16 @@ pub struct DevOptions {
     /// PostgreSQL's port
     #[arg(long, value_name = "PORT", env = "SELVEDGE_DB_PORT", default_value_t = 54322)]
     pub db_port: u16,
+    /// Use the database in SELVEDGE_DB_URL even if it is not on this machine, or has users of its own
+    #[arg(long)]
+    pub yes_change_this_database: bool,
 }
 
 const ENVIRONMENT: &str = "\
 Environment:
   SELVEDGE_STATE   the folder for keys, logs and data (default .selvedge)
-  SELVEDGE_DB_URL  use a PostgreSQL that is already there (its superuser)
+  SELVEDGE_DB_URL  use a PostgreSQL that is already there, as its superuser: on this machine, and either without a
+                   schema auth or with the stack's own
   POSTGREST_BIN    use another PostgREST
   The functions get what docs/configuration.md lists: ALLOWED_ORIGINS, LOG_LEVEL, SUPABASE_TIMEOUT and so on.";
 
@@ -50,10 +59,18 @@ pub async fn run(checkout: &Checkout, options: DevOptions) -> Result<ExitCode> {
     let stop = signals::stop_requested()?;
     tokio::pin!(stop);
 
-    let DevOptions { host, ephemeral, api_port, db_port } = options;
-    let db_url = std::env::var("SELVEDGE_DB_URL").ok();
-    let options =
-        StackOptions { host, api_port, db_port, ephemeral, durable: !ephemeral, folder: checkout.state(), db_url };
+    let DevOptions { host, gateway, ephemeral, api_port, db_port, yes_change_this_database } = options;
+    let options = StackOptions {
+        host,
+        gateway,
+        api_port,
+        db_port,
+        ephemeral,
+        durable: !ephemeral,
+        folder: checkout.state(),
+        db_url: std::env::var("SELVEDGE_DB_URL").ok(),
+        change_any_database: yes_change_this_database,
+    };
     Platform::this()?;
     let mut stack = Stack::reserve(checkout, options).await?;
 
