@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use tokio::time::timeout;
 
 use super::{process_group::ProcessGroup, process_table::identity};
-use crate::wait;
+use crate::{progress::warn, wait};
 
 /// Notes a process.
 pub fn note(file: &Path, pid: u32, name: &str) {
@@ -27,7 +27,7 @@ pub async fn stop_leftovers(file: &Path) {
         if identity(pid).as_deref() != Some(noted) {
             continue;
         }
-        eprintln!("stopping {name} (process {pid}), left behind by an earlier run");
+        warn(format_args!("stopping {name} (process {pid}), left behind by an earlier run"));
         let group = ProcessGroup::of(Some(pid));
         // PostgreSQL takes SIGINT for "fast": disconnect everybody, then stop cleanly. The others simply stop.
         group.signal_leader(Signal::INT);
