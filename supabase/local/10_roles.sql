@@ -1,13 +1,23 @@
 -- What hosted Supabase already has: the roles PostgREST switches between.
--- Applied only to the local stack's own database, never to a hosted project.
+-- Applied only to the local stack's own database, never to a hosted project, and again whenever a file in this folder
+-- has changed: every statement can run twice.
 
-create role anon nologin noinherit;
-create role authenticated nologin noinherit;
-create role service_role nologin noinherit bypassrls;
+do $$
+declare
+  name text;
+begin
+  foreach name in array array['anon', 'authenticated', 'service_role', 'authenticator'] loop
+    if to_regrole(name) is null then
+      execute format('create role %I noinherit', name);
+    end if;
+  end loop;
+end
+$$;
+alter role service_role bypassrls;
 
--- PostgREST logs in as `authenticator`, which may do nothing itself but become one of the three.
--- No password: the local database listens on loopback and trusts it.
-create role authenticator login noinherit;
+-- PostgREST logs in as `authenticator`, which may do nothing itself but become one of the three. The stack gives it
+-- another password at each start.
+alter role authenticator login;
 grant anon, authenticated, service_role to authenticator;
 
 -- Hosted projects cut long statements by role; the same limits here, so that nothing passes only locally.

@@ -1,10 +1,11 @@
 -- What hosted Supabase already has: the `auth` schema, as far as migrations, policies and the local
--- development-only issuer (xtask) use it. On a hosted project GoTrue owns all of this.
+-- development-only issuer (tools/devstack) use it. On a hosted project GoTrue owns all of this.
+-- Every statement can run twice, as in 10_roles.sql.
 
-create schema auth;
+create schema if not exists auth;
 grant usage on schema auth to anon, authenticated, service_role;
 
-create table auth.users (
+create table if not exists auth.users (
   id uuid primary key default gen_random_uuid(),
   aud text not null default 'authenticated',
   role text not null default 'authenticated',
@@ -18,30 +19,32 @@ create table auth.users (
   last_sign_in_at timestamptz
 );
 
-create table auth.refresh_tokens (
+create table if not exists auth.refresh_tokens (
   token text primary key,
   user_id uuid not null references auth.users (id) on delete cascade,
   session_id uuid not null,
   revoked boolean not null default false,
   created_at timestamptz not null default now()
 );
+-- Within ten seconds of this time the token may be used once more.
+alter table auth.refresh_tokens add column if not exists revoked_at timestamptz;
 
 -- The caller's claims, as PostgREST hands them over for the length of one transaction.
-create function auth.jwt() returns jsonb language sql stable as $$
+create or replace function auth.jwt() returns jsonb language sql stable as $$
   select coalesce(
     nullif(current_setting('request.jwt.claim', true), ''),
     nullif(current_setting('request.jwt.claims', true), '')
   )::jsonb
 $$;
 
-create function auth.uid() returns uuid language sql stable as $$
+create or replace function auth.uid() returns uuid language sql stable as $$
   select coalesce(
     nullif(current_setting('request.jwt.claim.sub', true), ''),
     (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')
   )::uuid
 $$;
 
-create function auth.role() returns text language sql stable as $$
+create or replace function auth.role() returns text language sql stable as $$
   select coalesce(
     nullif(current_setting('request.jwt.claim.role', true), ''),
     (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role')

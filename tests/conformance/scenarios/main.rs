@@ -24,6 +24,7 @@ mod forwarding;
 mod history;
 mod http;
 mod key_sets;
+mod local_stack;
 mod machines;
 mod operations;
 mod pass_through;

@@ -81,8 +81,7 @@ async fn a_batch_cut_off_after_the_commit_and_sent_again_is_stored_once() {
     let word = word();
     let batch = json!({ "events": events(50, &word) });
     let way = LostAnswer::to("/rest/v1/rpc/record_events", 1, &person.stack).await;
-    let mut lossy = person.clone();
-    lossy.stack.api_url.clone_from(&way.url);
+    let lossy = Person { stack: person.stack.behind(&way.url), ..person.clone() };
     let send = || lossy.rest("POST", "rpc/record_events").json(&batch).try_send();
     assert!(send().await.is_err(), "the answer was to be lost");
     assert!(way.is_done());

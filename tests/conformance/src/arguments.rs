@@ -1,6 +1,7 @@
-//! The command line of the suites: `[--host workers|supabase] [FILTER]...`.
+//! The command line of the suites: `[--host workers|supabase] [--gateway supabase|kong] [FILTER]...`.
 
 use devstack::error::{Error, Result};
+use devstack::gateway::Style;
 use devstack::host::Host;
 
 /// What a suite was asked for.
@@ -8,6 +9,8 @@ use devstack::host::Host;
 pub struct Arguments {
     /// Where the functions run.
     pub host: Host,
+    /// Whose gateway the stack's is to behave as.
+    pub gateway: Style,
     /// Parts of the names of what is to run; all of it without any.
     pub filters: Vec<String>,
 }
@@ -15,17 +18,16 @@ pub struct Arguments {
 impl Arguments {
     /// Reads this program's.
     pub fn read() -> Result<Self> {
-        let (mut host, mut filters) = (Host::Workers, Vec::new());
+        let mut read = Self { host: Host::Workers, gateway: Style::default(), filters: Vec::new() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
-            if argument == "--host" {
-                let name =
-                    arguments.next().ok_or_else(|| Error::new("--host names no host").cure("workers, supabase"))?;
-                host = name.parse()?;
-            } else {
-                filters.push(argument);
+            let mut value = || arguments.next().ok_or_else(|| Error::new(format!("{argument} needs a value")));
+            match argument.as_str() {
+                "--host" => read.host = value()?.parse()?,
+                "--gateway" => read.gateway = value()?.parse()?,
+                _ => read.filters.push(argument),
             }
         }
-        Ok(Self { host, filters })
+        Ok(read)
     }
 }

@@ -3,13 +3,12 @@
 
 use crate::stack::checkout;
 use std::path::Path;
-use std::time::Duration;
 
+use devstack::stack::deno::{self, Program};
 use devstack::stack::home::Home;
 use devstack::stack::service::Service;
-use devstack::stack::{function_env, ports, probe};
+use devstack::stack::{function_env, ports};
 use devstack::tools::toolbox::Toolbox;
-use tokio::process::Command;
 
 use crate::openapi;
 use crate::stack::Stack;
@@ -19,7 +18,7 @@ use crate::stack::Stack;
 pub struct EdgeRuntime {
     /// URL of the function.
     pub url: String,
-    service: Service,
+    services: Vec<Service>,
 }
 
 impl EdgeRuntime {
@@ -27,30 +26,20 @@ impl EdgeRuntime {
     pub async fn start(home: &Home, stack: &Stack, function: &str, entry: &Path) -> Self {
         let checkout = checkout();
         let port = ports::free(1).expect("a free port")[0];
-        let deno = Toolbox::new(&checkout).and_then(|toolbox| toolbox.deno()).expect("Deno");
-        let mut command = Command::new(deno);
-        command
-            .current_dir(checkout.root())
-            .env_clear()
-            .envs(function_env::variables(&stack.api_url, &stack.publishable_key, &|_| None))
-            .env("DENO_DIR", home.folder().join("deno"))
-            .env("DENO_NO_UPDATE_CHECK", "1")
-            .args(["run", "--quiet", "--no-prompt", "--no-lock", "--cached-only", "--allow-net=127.0.0.1"])
-            .arg(format!("--allow-env={}", function_env::names().collect::<Vec<_>>().join(",")))
-            .arg(format!("--allow-read={}", entry.parent().unwrap().display()))
-            .arg("supabase/local/serve.ts")
-            .arg(port.to_string())
-            .arg(entry);
-        let service = Service::start(home, &format!("deno-{function}"), command).expect("Deno");
+        let toolbox = Toolbox::new(&checkout).expect("the npm tools");
+        let program = Program { name: function.to_owned(), port, entry: entry.to_owned() };
+        let variables = function_env::variables(&stack.api_url, &stack.publishable_key, &|_| None);
+        let services = deno::serve(home, &checkout, &toolbox, &[program], &variables).await;
+        let services = services.unwrap_or_else(|error| panic!("{error}"));
         let url = format!("http://127.0.0.1:{port}/{function}");
-        let ready = service.until_ready(Duration::from_secs(20), probe::until_ok(&format!("{url}/health"))).await;
-        ready.unwrap_or_else(|error| panic!("{error}"));
         openapi::runs_at(&url, function);
-        Self { url, service }
+        Self { url, services }
     }
 
     /// Stops it.
     pub async fn stop(self) {
-        self.service.stop().await;
+        for service in self.services {
+            service.stop().await;
+        }
     }
 }

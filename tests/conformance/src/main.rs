@@ -1,13 +1,14 @@
 //! Runs the scenarios on a stack of their own, and then checks what the functions sent upstream meanwhile, and what the
 //! suite has left in the database.
 //!
-//! `cargo run -p conformance -- [--host workers|supabase] [FILTER]...`; the functions must have been built
+//! `cargo run -p conformance -- [--host workers|supabase] [--gateway supabase|kong] [FILTER]...`; the functions must have been built
 //! (`cargo xtask build`).
 
 use std::process::ExitCode;
 
 use conformance::arguments::Arguments;
 use conformance::capture::{recorder::Capture, rules};
+use conformance::stack::GATEWAY;
 use conformance::{conversations, verdict};
 use devstack::checkout::Checkout;
 use devstack::error::{Context as _, Result};
@@ -30,9 +31,10 @@ async fn main() -> ExitCode {
 
 /// Whether everything held.
 async fn run() -> Result<bool> {
-    let Arguments { host, filters } = Arguments::read()?;
+    let Arguments { host, gateway, filters } = Arguments::read()?;
     let checkout = Checkout::here()?;
-    let mut stack = Stack::reserve(&checkout, StackOptions::ephemeral(&checkout, host)).await?;
+    let options = StackOptions { gateway, ..StackOptions::ephemeral(&checkout, host) };
+    let mut stack = Stack::reserve(&checkout, options).await?;
     let capture = Capture::create(stack.home().folder().join("capture.jsonl"))?;
     stack.watch(capture.watch())?;
     let stack = stack.started(Progress::start()).await?;
@@ -44,6 +46,7 @@ async fn run() -> Result<bool> {
             .args(&filters)
             .env("SELVEDGE_STACK", stack.home().description())
             .env("SELVEDGE_CAPTURE", capture.path())
+            .env(GATEWAY, gateway.name())
             .kill_on_drop(true);
         let is_good = suite.status().await.context(|| "cargo did not start".into())?.success();
         let record = std::fs::read_to_string(capture.path()).context(|| "The record cannot be read".into())?;

@@ -1,11 +1,12 @@
 //! A database of a test's own, beside the stack's in the same PostgreSQL: what is done to it disturbs nobody.
 
-use tokio_postgres::{Client, NoTls};
+use devstack::stack::database;
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::stack::{Stack, repository};
 
-/// A database with all migrations applied, and no rows but theirs.
+/// A database with no rows but those of migrations.
 #[derive(Debug)]
 pub struct ScratchDatabase {
     name: String,
@@ -13,11 +14,16 @@ pub struct ScratchDatabase {
 }
 
 impl ScratchDatabase {
-    /// A new one.
-    pub async fn new(stack: &Stack) -> Self {
+    /// One with nothing in it.
+    pub async fn empty(stack: &Stack) -> Self {
         let name = format!("test_{}", Uuid::new_v4().simple());
         stack.database().await.batch_execute(&format!("create database {name}")).await.expect("a new database");
-        let scratch = Self { name, stack: stack.clone() };
+        Self { name, stack: stack.clone() }
+    }
+
+    /// One with all migrations.
+    pub async fn new(stack: &Stack) -> Self {
+        let scratch = Self::empty(stack).await;
         // The roles are the server's, and there already.
         let mut files = vec![repository().join("supabase/local/20_auth.sql")];
         let migrations = std::fs::read_dir(repository().join("migrations")).unwrap();
@@ -33,13 +39,15 @@ impl ScratchDatabase {
         scratch
     }
 
+    /// Its URL, as the superuser.
+    pub fn url(&self) -> String {
+        let (server, _) = self.stack.db_url.rsplit_once('/').expect("a URL with a database");
+        format!("{server}/{}", self.name)
+    }
+
     /// A connection as the superuser.
     pub async fn connect(&self) -> Client {
-        let (server, _) = self.stack.db_url.rsplit_once('/').expect("a URL with a database");
-        let (client, connection) =
-            tokio_postgres::connect(&format!("{server}/{}", self.name), NoTls).await.expect("the scratch database");
-        tokio::spawn(connection);
-        client
+        database::connect(&self.url()).await.expect("the scratch database")
     }
 
     /// Drops it. One that a failed test leaves goes with the stack.

@@ -1,28 +1,31 @@
 //! The stack under test, as its `stack.json` describes it.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use devstack::checkout::Checkout;
 use devstack::keys::StackKey;
 use devstack::keys::token::{self, TokenOptions};
-use devstack::stack::home;
-use serde_json::Value;
-use tokio_postgres::NoTls;
+use devstack::stack::description::Description;
+use devstack::stack::{database, home};
 
-/// A running stack.
+/// The variable that tells the scenarios whose gateway the stack's behaves as.
+pub const GATEWAY: &str = "SELVEDGE_GATEWAY";
+
+/// A running stack: its `stack.json`, and where that lies.
 #[derive(Debug, Clone)]
 pub struct Stack {
-    /// Gateway, laid out as Supabase's API.
-    pub api_url: String,
-    /// Key every client of the gateway sends.
-    pub publishable_key: String,
-    /// PostgreSQL, as its superuser.
-    pub db_url: String,
-    /// `workers` or `supabase`.
-    pub host: String,
-    functions: Value,
-    /// Where its `stack.json` lies, with its signing key beside it.
+    description: Description,
+    /// Its signing key is there too.
     folder: PathBuf,
+}
+
+impl Deref for Stack {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        &self.description
+    }
 }
 
 impl Stack {
@@ -30,32 +33,36 @@ impl Stack {
     pub fn running() -> Self {
         let path = std::env::var("SELVEDGE_STACK")
             .expect("SELVEDGE_STACK must name a running stack's stack.json: `cargo xtask test` sets it");
-        Self::described(&if Path::new(&path).is_absolute() { PathBuf::from(path) } else { repository().join(path) })
+        // An absolute path stays as it is.
+        Self::described(&repository().join(path))
     }
 
     /// The stack a `stack.json` describes.
     pub fn described(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let json: Value = serde_json::from_str(&text).unwrap();
-        let member = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("stack.json has no {name}")).to_owned();
-        Self {
-            api_url: member("api_url"),
-            publishable_key: member("publishable_key"),
-            db_url: member("db_url"),
-            host: member("host"),
-            functions: json["functions"].clone(),
-            folder: path.parent().unwrap().to_owned(),
-        }
+        let description = Description::read(path).unwrap_or_else(|error| panic!("{error}"));
+        Self { description, folder: path.parent().unwrap().to_owned() }
+    }
+
+    /// The same, reached at another URL than its gateway's: that of a proxy, which stands between.
+    #[must_use]
+    pub fn behind(&self, url: &str) -> Self {
+        let description = Description { api_url: url.to_owned(), ..self.description.clone() };
+        Self { description, ..self.clone() }
+    }
+
+    /// Whether its gateway behaves as Kong: `cargo run -p conformance -- --gateway kong`.
+    pub fn is_behind_kong() -> bool {
+        std::env::var(GATEWAY).is_ok_and(|name| name == "kong")
     }
 
     /// URL of a function.
     pub fn function(&self, name: &str) -> &str {
-        self.functions[name].as_str().unwrap_or_else(|| panic!("the stack has no function {name}"))
+        self.functions.get(name).unwrap_or_else(|| panic!("the stack has no function {name}"))
     }
 
     /// Whether it has a function of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.functions[name].is_string()
+        self.functions.contains_key(name)
     }
 
     /// The key the stack's issuer signs with.
@@ -71,9 +78,7 @@ impl Stack {
     /// A connection to the database as its superuser: for looking at what is really stored, and for setting a
     /// scene no caller could set.
     pub async fn database(&self) -> tokio_postgres::Client {
-        let (client, connection) = tokio_postgres::connect(&self.db_url, NoTls).await.expect("the stack's database");
-        tokio::spawn(connection);
-        client
+        database::connect(&self.db_url).await.expect("the stack's database")
     }
 }
 

@@ -1,11 +1,12 @@
 //! Faults of the connection and of what is in between, made by the proxy.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use conformance::fault_proxy::{Canned, Fault as Break, FaultProxy};
 use conformance::isolated::Isolated;
 use conformance::person::message;
+use devstack::wait;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -47,10 +48,8 @@ async fn insist_through(scene: &Scene, breaks: &[Break]) {
 
 /// Until the script has been used up; not for ever, because everybody may have given up before that.
 async fn until_over(proxy: &FaultProxy) {
-    let began = Instant::now();
-    while proxy.ahead() > 0 && began.elapsed() < Duration::from_secs(30) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let used_up = wait::until(Duration::from_millis(10), || async { proxy.ahead() == 0 });
+    let _ = tokio::time::timeout(Duration::from_secs(30), used_up).await;
 }
 
 /// Nobody listens.

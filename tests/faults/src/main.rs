@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs every fault the filters name, and says whether all went as expected.
-async fn run(Arguments { host, filters }: &Arguments) -> bool {
+async fn run(Arguments { host, filters, .. }: &Arguments) -> bool {
     let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
     let host = *host;
     let mut verdicts = Verdicts::new(host);

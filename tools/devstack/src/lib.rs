@@ -8,13 +8,15 @@
 //! | [`issuer`] | sign-up and sign-in behind `/auth/v1` |
 //! | [`keys`] | the signing key, and the tokens it signs |
 //! | [`tools`] | the programs it is made of, from npm and rustup |
-//! | [`checkout`], [`output`], [`host`] | where things are: the repository, a built function, the two hosts |
+//! | [`checkout`], [`output`], [`host`], [`fingerprint`] | where things are: the repository, a built function, the two hosts; names for contents |
+//! | [`wait`] | for what tells nobody when it is so |
 //! | [`error`], [`progress`], [`signals`] | what a person at the terminal sees, and Ctrl-C |
 //!
 //! `cargo xtask` and the tests use it, and it knows nothing of either.
 
 pub mod checkout;
 pub mod error;
+pub mod fingerprint;
 pub mod gateway;
 pub mod host;
 pub mod issuer;
@@ -24,3 +26,4 @@ pub mod progress;
 pub mod signals;
 pub mod stack;
 pub mod tools;
+pub mod wait;

@@ -9,6 +9,11 @@ pub fn print(line: impl Display) {
     let _ = writeln!(stdout(), "{line}");
 }
 
+/// Prints a line on stderr. Where nobody reads it any more, it is dropped.
+pub fn warn(line: impl Display) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
 /// Prints what is being done, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
@@ -23,7 +28,7 @@ impl Progress {
 
     /// One line.
     pub fn say(&self, line: impl AsRef<str>) {
-        let _ = writeln!(stderr(), "[{:>6.1} s] {}", self.elapsed().as_secs_f64(), line.as_ref());
+        warn(format_args!("[{:>6.1} s] {}", self.elapsed().as_secs_f64(), line.as_ref()));
     }
 
     /// Since the start.

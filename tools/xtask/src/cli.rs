@@ -1,7 +1,10 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, builder::TypedValueParser};
-use devstack::host::Host;
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use devstack::{gateway::Style, host::Host};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -57,7 +60,12 @@ pub struct Passed {
 
 /// Reads a host; a name that is none gets the nearest one suggested.
 pub fn host() -> impl TypedValueParser<Value = Host> {
-    clap::builder::PossibleValuesParser::new(Host::ALL.map(Host::name)).try_map(|name| name.parse::<Host>())
+    PossibleValuesParser::new(Host::ALL.map(Host::name)).try_map(|name| name.parse::<Host>())
+}
+
+/// Reads the name of a gateway.
+pub fn gateway() -> impl TypedValueParser<Value = Style> {
+    PossibleValuesParser::new(Style::ALL.map(Style::name)).try_map(|name| name.parse::<Style>())
 }
 
 /// Reads a JSON object.
@@ -70,8 +78,8 @@ mod tests {
     use super::{Cli, Command};
     use crate::{bench, build::BuildOptions, check};
     use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
-    use devstack::host::Host;
     use devstack::keys::token::Algorithm;
+    use devstack::{gateway::Style, host::Host};
 
     fn of(line: &str) -> Result<Command, clap::Error> {
         Cli::try_parse_from(["xtask"].into_iter().chain(line.split_whitespace())).map(|cli| cli.command)
@@ -95,8 +103,11 @@ mod tests {
     fn dev_runs_workers_on_supabases_ports_unless_told_otherwise() {
         let Ok(Command::Dev(dev)) = of("dev") else { panic!("it is no command") };
         assert_eq!((dev.host, dev.api_port, dev.db_port, dev.ephemeral), (Host::Workers, 54321, 54322, false));
+        assert_eq!((dev.gateway, dev.yes_change_this_database), (Style::Supabase, false));
         let Ok(Command::Dev(dev)) = of("dev --api-port=2000 --ephemeral --host supabase") else { panic!("refused") };
         assert_eq!((dev.host, dev.api_port, dev.ephemeral), (Host::Supabase, 2000, true));
+        let Ok(Command::Dev(dev)) = of("dev --gateway kong --yes-change-this-database") else { panic!("refused") };
+        assert_eq!((dev.gateway, dev.yes_change_this_database), (Style::Kong, true));
     }
 
     #[test]

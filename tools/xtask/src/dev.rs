@@ -1,6 +1,6 @@
 //! `cargo xtask dev`: everything that is missing, then the stack, until Ctrl-C.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use uuid::Uuid;
 
@@ -11,11 +11,12 @@ use crate::{
 use devstack::{
     checkout::Checkout,
     error::{Error, Result},
+    gateway::Style,
     host::Host,
     issuer::{DEVELOPER_EMAIL, DEVELOPER_PASSWORD},
     progress::{Progress, print},
     signals,
-    stack::{Stack, StackOptions},
+    stack::{Stack, StackOptions, description::Description},
     tools::{node, npm, platform::Platform, rust},
 };
 
@@ -26,6 +27,10 @@ pub struct DevOptions {
     /// Where the functions run
     #[arg(long, value_parser = cli::host(), default_value_t = Host::Workers)]
     pub host: Host,
+    /// Whose gateway the stack's behaves as: that of hosted Supabase, or Kong, which self-hosted Supabase has and which
+    /// answers preflights of functions itself
+    #[arg(long, value_parser = cli::gateway(), default_value = "supabase")]
+    pub gateway: Style,
     /// Start with an empty database and leave nothing behind
     #[arg(long)]
     pub ephemeral: bool,
@@ -35,14 +40,22 @@ pub struct DevOptions {
     /// PostgreSQL's port
     #[arg(long, value_name = "PORT", env = "SELVEDGE_DB_PORT", default_value_t = 54322)]
     pub db_port: u16,
+    /// Use the database in SELVEDGE_DB_URL even if it is not on this machine, or has users of its own
+    #[arg(long)]
+    pub yes_change_this_database: bool,
 }
 
 const ENVIRONMENT: &str = "\
 Environment:
   SELVEDGE_STATE   the folder for keys, logs and data (default .selvedge)
-  SELVEDGE_DB_URL  use a PostgreSQL that is already there (its superuser)
+  SELVEDGE_DB_URL  use a PostgreSQL that is already there, as its superuser: on this machine, and either without a
+                   schema auth or with the stack's own
   POSTGREST_BIN    use another PostgREST
   The functions get what docs/configuration.md lists: ALLOWED_ORIGINS, LOG_LEVEL, SUPABASE_TIMEOUT and so on.";
+
+/// The last line that is printed.
+const DEVELOPMENT_ONLY: &str =
+    "For development only: anybody who reaches it can sign up, and no e-mail address is checked.";
 
 /// Runs the command.
 pub async fn run(checkout: &Checkout, options: DevOptions) -> Result<ExitCode> {
@@ -50,10 +63,18 @@ pub async fn run(checkout: &Checkout, options: DevOptions) -> Result<ExitCode> {
     let stop = signals::stop_requested()?;
     tokio::pin!(stop);
 
-    let DevOptions { host, ephemeral, api_port, db_port } = options;
-    let db_url = std::env::var("SELVEDGE_DB_URL").ok();
-    let options =
-        StackOptions { host, api_port, db_port, ephemeral, durable: !ephemeral, folder: checkout.state(), db_url };
+    let DevOptions { host, gateway, ephemeral, api_port, db_port, yes_change_this_database } = options;
+    let options = StackOptions {
+        host,
+        gateway,
+        api_port,
+        db_port,
+        ephemeral,
+        durable: !ephemeral,
+        folder: checkout.state(),
+        db_url: std::env::var("SELVEDGE_DB_URL").ok(),
+        change_any_database: yes_change_this_database,
+    };
     Platform::this()?;
     let mut stack = Stack::reserve(checkout, options).await?;
 
@@ -100,13 +121,13 @@ async fn start(checkout: &Checkout, stack: &mut Stack, host: Host, progress: Pro
     };
     tokio::try_join!(data, compiled)?;
     stack.start_functions(progress).await?;
-    welcome(stack).await
-}
-
-async fn welcome(stack: &Stack) -> Result<String> {
     let token = stack.issuer().await?.sign_in_developer().await;
     let token = token.map_err(|refusal| Error::new(format!("the development user cannot sign in: {refusal}")))?;
-    let described = stack.description();
+    Ok(welcome(stack.description(), &token, &stack.home().folder().join("logs")))
+}
+
+/// What to print once it is ready.
+fn welcome(described: &Description, token: &str, logs: &Path) -> String {
     let (api, key, db) = (&described.api_url, &described.publishable_key, &described.db_url);
     let mut lines = vec![
         String::new(),
@@ -115,7 +136,7 @@ async fn welcome(stack: &Stack) -> Result<String> {
         format!("database         {db}"),
         format!("signed in        {DEVELOPER_EMAIL} (password {DEVELOPER_PASSWORD:?})"),
         format!("token            {token}"),
-        format!("logs             {}", stack.home().folder().join("logs").display()),
+        format!("logs             {}", logs.display()),
     ];
     for (name, url) in &described.functions {
         lines.push(format!("{name:15}  {url}  (on {})", described.host));
@@ -129,5 +150,31 @@ async fn welcome(stack: &Stack) -> Result<String> {
              -d '{{\"id\":\"{id}\",\"session_id\":\"{session}\",\"role\":\"user\",\"message\":\"Hello\"}}'\n"
         ));
     }
-    Ok(lines.join("\n"))
+    lines.push(DEVELOPMENT_ONLY.to_owned());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use devstack::stack::description::Description;
+
+    use super::welcome;
+
+    #[test]
+    fn the_last_lines_have_a_request_to_paste_and_say_what_the_stack_is_for() {
+        let url = "http://127.0.0.1:1/functions/v1/chat-message".to_owned();
+        let described = Description {
+            api_url: "http://127.0.0.1:1".into(),
+            publishable_key: "sb_publishable_x".into(),
+            db_url: "postgresql://postgres:y@127.0.0.1:2/postgres".into(),
+            host: "workers".into(),
+            functions: [("chat-message".to_owned(), url.clone())].into(),
+        };
+        let text = welcome(&described, "a.b.c", Path::new("/logs"));
+        assert!(text.contains(&format!("curl -i {url}")) && text.contains("Bearer a.b.c"), "{text}");
+        let last = text.lines().last().unwrap_or_default();
+        assert!(last.contains("development only") && last.contains("sign up"), "{last}");
+    }
 }

@@ -11,13 +11,13 @@ use std::{
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::check::report::Outcome;
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
+    fingerprint,
     progress::print,
     signals,
     tools::{command::Tool, rust::cargo},
@@ -199,7 +199,7 @@ impl Fuzzer {
             let _ = fs::remove_file(to);
         }
         let text = String::from_utf8_lossy(&input);
-        let name: String = Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = fingerprint::of(text.as_bytes()).chars().take(16).collect();
         let path = folder.join(format!("found-{name}"));
         fs::write(&path, &*text).context(|| format!("{} cannot be written", path.display()))?;
         Ok(path)

@@ -16,14 +16,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use devstack::{checkout::Checkout, error::Result};
+use devstack::{checkout::Checkout, error::Result, progress::warn};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{error}");
+            warn(error);
             ExitCode::FAILURE
         }
     }

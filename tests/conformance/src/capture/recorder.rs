@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use devstack::error::{Context as _, Result};
 use devstack::gateway::Watch;
 
-use super::tee::TeeBody;
+use super::tee::tee;
 
 /// Longest record, in bytes. What does not fit is missing, and the record says so.
 const LONGEST_RECORD: usize = 128 * 1024 * 1024;
@@ -111,8 +111,8 @@ pub async fn client_request(State(capture): State<Capture>, request: Request, ne
     let (method, target) = (request.method().to_string(), request.uri().to_string());
     let headers = all(request.headers());
     let (parts, body) = request.into_parts();
-    let (body, seen) = TeeBody::new(body);
-    let request = Request::from_parts(parts, Body::new(body));
+    let (body, seen) = tee(body);
+    let request = Request::from_parts(parts, body);
     let (response, code) = with_code(next.run(request).await).await;
     let request_id = response.headers().get("x-request-id").map(text);
     capture.note(&json!({

@@ -1,35 +1,25 @@
 //! Request bodies that somebody else reads, and that are kept as they pass.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Frame};
 use serde_json::Value;
 
 /// Longest body that is kept, in bytes: above the largest a function takes in.
 const LONGEST: usize = 1024 * 1024;
 
-/// A body whose reader sees no difference.
-#[derive(Debug)]
-pub(super) struct TeeBody {
-    body: Body,
-    seen: Seen,
-}
-
 /// What has passed of it so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen(Arc<Mutex<Vec<u8>>>);
 
-impl TeeBody {
-    /// Wraps a body.
-    pub(super) fn new(body: Body) -> (Self, Seen) {
-        let seen = Seen::default();
-        (Self { body, seen: seen.clone() }, seen)
-    }
+/// A body whose reader sees no difference, and what passes of it.
+pub(super) fn tee(body: Body) -> (Body, Seen) {
+    let seen = Seen::default();
+    let kept = seen.clone();
+    let keep = move |frame: &Frame<Bytes>| frame.data_ref().into_iter().for_each(|data| kept.add(data));
+    (Body::new(body.inspect_frame(keep)), seen)
 }
 
 impl Seen {
@@ -48,43 +38,17 @@ impl Seen {
     }
 }
 
-impl HttpBody for TeeBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            self.seen.add(data);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
     use hyper::body::Body as _;
 
-    use super::{LONGEST, TeeBody};
+    use super::{LONGEST, tee};
 
     async fn passed(text: String) -> (String, Option<String>) {
-        let (body, seen) = TeeBody::new(Body::from(text.clone()));
+        let (body, seen) = tee(Body::from(text.clone()));
         assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
-        let read = to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        let read = to_bytes(body, usize::MAX).await.unwrap();
         (String::from_utf8(read.to_vec()).unwrap(), seen.access_token())
     }
 

@@ -1,19 +1,14 @@
 //! Requests to functions that are under way, so that stopping can wait for them.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use axum::{
     body::Body,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use http_body_util::BodyExt as _;
 use hyper::{
     StatusCode,
-    body::{Body as HttpBody, Bytes, Frame, SizeHint},
     header::{CONNECTION, RETRY_AFTER},
 };
 use serde_json::json;
@@ -75,34 +70,9 @@ pub async fn count(State(in_flight): State<InFlight>, request: Request, next: Ne
         cors::open(refusal.headers_mut());
         return ([(RETRY_AFTER, "1"), (CONNECTION, "close")], refusal).into_response();
     };
-    next.run(request).await.map(|body| Body::new(Counted { body, _one: one }))
-}
-
-/// A body that holds its request's place.
-#[derive(Debug)]
-struct Counted {
-    body: Body,
-    _one: One,
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    // The body holds its place until it is dropped.
+    let hold = move |_: &_| _ = &one;
+    next.run(request).await.map(|body| Body::new(body.inspect_frame(hold)))
 }
 
 #[cfg(test)]

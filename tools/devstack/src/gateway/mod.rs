@@ -12,14 +12,16 @@ pub mod cors;
 pub mod drain;
 pub mod headers;
 pub mod in_flight;
+pub mod lenient;
 pub mod proxy;
 pub mod reply;
 pub mod route;
 pub mod state;
+pub mod style;
 
 use std::{fmt, net::TcpListener, sync::Arc, time::Duration};
 
-use axum::{Router, middleware, serve::ListenerExt as _};
+use axum::{Router, middleware};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
@@ -32,8 +34,10 @@ use crate::{
 };
 use connector::Connector;
 use in_flight::InFlight;
+use lenient::Connections;
 pub use route::Routes;
 use state::Shared;
+pub use style::Style;
 
 /// How long requests that are under way may take when the gateway stops: above the longest a function waits for the
 /// database (`SUPABASE_TIMEOUT`), if nobody has changed it.
@@ -130,10 +134,7 @@ fn serve(
 ) -> Result<JoinHandle<std::io::Result<()>>> {
     let unusable = || "The gateway's port cannot be used".into();
     listener.set_nonblocking(true).context(unusable)?;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .context(unusable)?
-        // Answers go out as they come; waiting to fill a packet would add 40 ms to some of them.
-        .tap_io(|stream| drop(stream.set_nodelay(true)));
+    let listener = Connections(tokio::net::TcpListener::from_std(listener).context(unusable)?);
     let closed = async move {
         let _ = closing.wait_for(|close| *close).await;
     };

@@ -18,6 +18,7 @@ use super::{
     headers, reply,
     route::{Target, target},
     state::Shared,
+    style::Style,
 };
 use crate::stack::ports;
 
@@ -27,9 +28,12 @@ const LONG_BODY: u64 = 16 * 1024;
 /// Sends a request where its path says.
 pub async fn forward(State(shared): State<Shared>, mut request: Request) -> Response {
     let uri = request.uri().clone();
+    let preflight = request.method() == Method::OPTIONS;
+    if preflight && shared.routes.style == Style::Kong && uri.path().starts_with("/functions/v1/") {
+        return cors::kong_preflight();
+    }
     match target(&shared.routes, uri.path()) {
         Target::Rest { path } => {
-            let preflight = request.method() == Method::OPTIONS;
             let key = &shared.routes.publishable_key;
             if !preflight && let Some(mut refusal) = api_key::refusal(key, request.headers(), uri.query()) {
                 cors::open(refusal.headers_mut());

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::style::Style;
 use crate::host::Host;
 
 /// Who is where.
 #[derive(Debug, Clone)]
 pub struct Routes {
+    /// Whose gateway this one behaves as.
+    pub style: Style,
     /// Where the functions run, which decides what of the path they see.
     pub host: Host,
     /// The gateway's own URL.
@@ -67,12 +70,13 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Routes;
+    use super::{Routes, Style};
     use super::{Target, target};
     use crate::host::Host;
 
     fn routes(host: Host) -> Routes {
         Routes {
+            style: Style::Supabase,
             host,
             api_url: String::new(),
             publishable_key: String::new(),

@@ -1,7 +1,8 @@
 //! Users: made, found, shown.
 
-use serde_json::{Value, json};
-use tokio_postgres::{Client, error::SqlState};
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+use tokio_postgres::{Client, GenericClient, error::SqlState, types::Type};
 use uuid::Uuid;
 
 use super::{DEVELOPER_PASSWORD, refusal::Refusal};
@@ -37,23 +38,15 @@ impl Account {
     /// Signs up somebody with an e-mail address and a password.
     pub async fn with_email(client: &Client, email: &str, password: &str, metadata: &Value) -> Result<Self, Refusal> {
         let email = address(email)?;
-        if password.chars().count() < 6 {
-            return Err(Refusal::unprocessable("weak_password", "Password should be at least 6 characters."));
-        }
+        check_strength(password)?;
         let provider = json!({ "provider": "email", "providers": ["email"] });
         let sql = format!(
             "insert into auth.users
                (email, encrypted_password, raw_app_meta_data, raw_user_meta_data, last_sign_in_at)
              values ($1, extensions.crypt($2, extensions.gen_salt('bf', 6)), $3, $4, now()) returning {SHOWN}"
         );
-        let rows = client.query(&sql, &[&email, &password, &provider, metadata]).await.map_err(|error| match error
-            .code()
-        {
-            Some(&SqlState::UNIQUE_VIOLATION) => {
-                Refusal::unprocessable("user_already_exists", "User already registered")
-            }
-            _ => error.into(),
-        })?;
+        let rows = client.query(&sql, &[&email, &password, &provider, metadata]).await;
+        let rows = rows.map_err(|error| taken(error, "user_already_exists", "User already registered"))?;
         Self::only(rows).ok_or_else(Refusal::unavailable)
     }
 
@@ -64,7 +57,8 @@ impl Account {
              where email = $1 and encrypted_password = extensions.crypt($2, encrypted_password) returning {SHOWN}"
         );
         let rows = client.query(&sql, &[&email.trim().to_lowercase(), &password]).await?;
-        Self::only(rows).ok_or_else(|| Refusal::bad_request("invalid_credentials", "Invalid login credentials"))
+        Self::only(rows)
+            .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "invalid_credentials", "Invalid login credentials"))
     }
 
     /// The one with this email address, who is signed up with [`DEVELOPER_PASSWORD`] where there is none.
@@ -77,14 +71,84 @@ impl Account {
     }
 
     /// By id.
-    pub async fn by_id(client: &Client, id: Uuid) -> Result<Option<Self>, Refusal> {
+    pub async fn by_id(client: &impl GenericClient, id: Uuid) -> Result<Option<Self>, Refusal> {
         let sql = format!("select {SHOWN} from auth.users where id = $1");
         Ok(Self::only(client.query(&sql, &[&id]).await?))
+    }
+
+    /// Changes what a user asks to have changed. An anonymous user who gives an address becomes a permanent one.
+    ///
+    /// Nobody confirms an address here, so a new one counts at once. On Supabase it counts when the user has followed the
+    /// link in an e-mail.
+    pub async fn change(&self, client: &Client, changes: &Changes<'_>) -> Result<Self, Refusal> {
+        let Changes { email, password, data } = changes;
+        let email = email.map(address).transpose()?;
+        if let Some(password) = password {
+            check_strength(password)?;
+            if self.json.get("is_anonymous") == Some(&json!(true)) && email.is_none() {
+                let message = "Updating password of an anonymous user without an email or phone is not allowed";
+                return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", message));
+            }
+            let sql = "select coalesce(encrypted_password = extensions.crypt($2, encrypted_password), false)
+                from auth.users where id = $1";
+            if client.query_one(sql, &[&self.id, password]).await?.get(0) {
+                let message = "New password should be different from the old password.";
+                return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "same_password", message));
+            }
+        }
+        // A member that is null goes.
+        let removed: Vec<&str> =
+            data.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str()).collect();
+        let sql = format!(
+            "update auth.users set
+               email = coalesce($2, email),
+               is_anonymous = is_anonymous and $2 is null,
+               raw_app_meta_data = case when $2 is null then raw_app_meta_data
+                 else raw_app_meta_data || '{{\"provider\": \"email\", \"providers\": [\"email\"]}}' end,
+               encrypted_password = case when $3 is null then encrypted_password
+                 else extensions.crypt($3, extensions.gen_salt('bf', 6)) end,
+               raw_user_meta_data = (raw_user_meta_data || $4) - $5,
+               updated_at = now()
+             where id = $1 returning {SHOWN}"
+        );
+        let data = Value::Object((*data).clone());
+        let types = [Type::UUID, Type::TEXT, Type::TEXT, Type::JSONB, Type::TEXT_ARRAY];
+        let statement = client.prepare_typed(&sql, &types).await?;
+        let rows = client.query(&statement, &[&self.id, &email, password, &data, &removed]).await;
+        let message = "A user with this email address has already been registered";
+        Self::only(rows.map_err(|error| taken(error, "email_exists", message))?).ok_or_else(Refusal::unavailable)
     }
 
     fn only(rows: Vec<tokio_postgres::Row>) -> Option<Self> {
         let row = rows.first()?;
         Some(Self { id: row.get(0), json: row.get(1) })
+    }
+}
+
+/// What a user wants to have changed about themselves.
+#[derive(Debug)]
+pub struct Changes<'a> {
+    /// A new address.
+    pub email: Option<&'a str>,
+    /// A new password.
+    pub password: Option<&'a str>,
+    /// Members of their metadata; null takes one away.
+    pub data: &'a Map<String, Value>,
+}
+
+fn check_strength(password: &str) -> Result<(), Refusal> {
+    if password.chars().count() >= 6 {
+        return Ok(());
+    }
+    let message = "Password should be at least 6 characters.";
+    Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "weak_password", message))
+}
+
+/// What to answer when the database refuses a write, most often because somebody else has the address.
+fn taken(error: tokio_postgres::Error, code: &'static str, message: &str) -> Refusal {
+    match error.code() {
+        Some(&SqlState::UNIQUE_VIOLATION) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message),
+        _ => error.into(),
     }
 }
 
@@ -95,7 +159,7 @@ fn address(email: &str) -> Result<String, Refusal> {
     if plausible && !email.contains(char::is_whitespace) {
         return Ok(email);
     }
-    Err(Refusal::bad_request("validation_failed", "Unable to validate email address: invalid format"))
+    Err(Refusal::new(StatusCode::BAD_REQUEST, "validation_failed", "Unable to validate email address: invalid format"))
 }
 
 #[cfg(test)]

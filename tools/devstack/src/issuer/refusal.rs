@@ -18,30 +18,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// 400.
-    pub fn bad_request(code: &'static str, message: &str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, message: message.to_owned() }
-    }
-
-    /// 422.
-    pub fn unprocessable(code: &'static str, message: &str) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, code, message: message.to_owned() }
-    }
-
-    /// 401.
-    pub fn unauthorized(code: &'static str, message: &str) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, code, message: message.to_owned() }
-    }
-
-    /// 403.
-    pub fn forbidden(code: &'static str, message: &str) -> Self {
-        Self { status: StatusCode::FORBIDDEN, code, message: message.to_owned() }
+    /// As Supabase's auth server puts it.
+    pub fn new(status: StatusCode, code: &'static str, message: &str) -> Self {
+        Self { status, code, message: message.to_owned() }
     }
 
     /// 503: no database.
     pub fn unavailable() -> Self {
-        let message = "The database cannot be reached".to_owned();
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "unexpected_failure", message }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unexpected_failure", "The database cannot be reached")
     }
 }
 

@@ -9,9 +9,14 @@ use axum::{
 };
 use hyper::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::{Issuer, account::Account, refusal::Refusal};
+use super::{
+    Issuer,
+    account::{Account, Changes},
+    refusal::Refusal,
+};
 use crate::gateway::reply;
 
 /// Every path below `/auth/v1`.
@@ -19,11 +24,12 @@ pub fn router<S: Clone + Send + Sync + 'static>(issuer: Issuer) -> Router<S> {
     Router::new()
         .route("/signup", post(signup))
         .route("/token", post(token))
-        .route("/user", get(user))
+        .route("/user", get(user).put(change_user))
         .route("/logout", post(logout))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/health", get(health))
         .route("/settings", get(settings))
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(issuer)
 }
 
@@ -53,7 +59,7 @@ async fn token(State(issuer): State<Issuer>, Query(query): Query<Map<String, Val
                 issuer.begin(client, &account).await
             }
             "refresh_token" => issuer.refresh(client, text(&body, "refresh_token")).await,
-            _ => Err(Refusal::bad_request("invalid_request", "unsupported_grant_type")),
+            _ => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "unsupported_grant_type")),
         })
         .await?;
     Ok(reply::json(StatusCode::OK, &session))
@@ -61,17 +67,36 @@ async fn token(State(issuer): State<Issuer>, Query(query): Query<Map<String, Val
 
 async fn user(State(issuer): State<Issuer>, headers: HeaderMap) -> Answer {
     let caller = Caller::of(&issuer, &headers)?;
+    let account = issuer.with_database(async |client| caller.account(client).await).await?;
+    Ok(reply::json(StatusCode::OK, &account.json))
+}
+
+async fn change_user(State(issuer): State<Issuer>, headers: HeaderMap, body: Bytes) -> Answer {
+    let caller = Caller::of(&issuer, &headers)?;
+    let body = object(&body)?;
+    if !text(&body, "phone").is_empty() {
+        let message = "Unsupported phone provider";
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "phone_provider_disabled", message));
+    }
+    let given = |name| body.get(name).and_then(Value::as_str);
+    let data = body.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let email = given("email").filter(|email| !email.is_empty());
+    let changes = Changes { email, password: given("password"), data: &data };
     let account = issuer
         .with_database(async |client| {
-            if !Issuer::is_open(client, caller.session).await? {
-                let message = "Session from session_id claim in JWT does not exist";
-                return Err(Refusal::forbidden("session_not_found", message));
+            let account = caller.account(client).await?.change(client, &changes).await?;
+            if changes.password.is_some() {
+                // Whoever knew the old one is out.
+                issuer.end(client, caller.user, caller.session, "others").await?;
             }
-            let gone = || Refusal::forbidden("user_not_found", "User from sub claim in JWT does not exist");
-            Account::by_id(client, caller.user).await?.ok_or_else(gone)
+            Ok(account)
         })
         .await?;
     Ok(reply::json(StatusCode::OK, &account.json))
+}
+
+async fn method_not_allowed() -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not have this method")
 }
 
 async fn logout(State(issuer): State<Issuer>, Query(query): Query<Map<String, Value>>, headers: HeaderMap) -> Answer {
@@ -111,19 +136,33 @@ impl Caller {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
-        let missing = || Refusal::unauthorized("no_authorization", "This endpoint requires a valid Bearer token");
-        let bad = || Refusal::forbidden("bad_jwt", "invalid JWT: unable to verify it, or it has expired");
+        let missing = || {
+            Refusal::new(StatusCode::UNAUTHORIZED, "no_authorization", "This endpoint requires a valid Bearer token")
+        };
+        let bad =
+            || Refusal::new(StatusCode::FORBIDDEN, "bad_jwt", "invalid JWT: unable to verify it, or it has expired");
         let claims = issuer.key().verify(sent.ok_or_else(missing)?).ok_or_else(bad)?;
         let id = |name| Uuid::parse_str(text(&claims, name)).map_err(|_| bad());
         Ok(Self { user: id("sub")?, session: id("session_id")? })
+    }
+
+    /// Their account, if their session has not been ended.
+    async fn account(&self, client: &Client) -> Result<Account, Refusal> {
+        let refuse = |code, message| Refusal::new(StatusCode::FORBIDDEN, code, message);
+        if !Issuer::is_open(client, self.session).await? {
+            return Err(refuse("session_not_found", "Session from session_id claim in JWT does not exist"));
+        }
+        let gone = || refuse("user_not_found", "User from sub claim in JWT does not exist");
+        Account::by_id(client, self.user).await?.ok_or_else(gone)
     }
 }
 
 /// A body that is an object; an empty one is `{}`.
 fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|_| Refusal::bad_request("bad_json", "Could not parse request body as JSON: an object is expected"))
+    serde_json::from_slice(body).map_err(|_| {
+        Refusal::new(StatusCode::BAD_REQUEST, "bad_json", "Could not parse request body as JSON: an object is expected")
+    })
 }
 
 fn text<'a>(map: &'a Map<String, Value>, name: &str) -> &'a str {

@@ -1,11 +1,15 @@
-//! Signed-in sessions and their refresh tokens, each good once.
+//! Signed-in sessions and their refresh tokens.
 
+use hyper::StatusCode;
 use serde_json::{Value, json};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 use super::{DEVELOPER_EMAIL, Issuer, TOKEN_SECONDS, account::Account, claims, refusal::Refusal};
 use crate::keys::now;
+
+/// How long after its first use a refresh token may be used again, as on Supabase, in seconds.
+const REUSE_SECONDS: f64 = 10.0;
 
 impl Issuer {
     /// Begins a session: what a client gets when it signs in.
@@ -13,21 +17,32 @@ impl Issuer {
         self.grant(client, account, Uuid::new_v4()).await
     }
 
-    /// Goes on with one. A refresh token that was used before ends its session: somebody has a copy.
-    pub async fn refresh(&self, client: &Client, token: &str) -> Result<Value, Refusal> {
-        let taken = "update auth.refresh_tokens set revoked = true
-            where token = $1 and not revoked returning user_id, session_id";
-        if let Some(row) = client.query_opt(taken, &[&token]).await? {
-            let (user, session): (Uuid, Uuid) = (row.get(0), row.get(1));
-            let account = Account::by_id(client, user).await?;
-            return self.grant(client, &account.ok_or_else(unknown)?, session).await;
-        }
-        let ended = "delete from auth.refresh_tokens where session_id =
-            (select session_id from auth.refresh_tokens where token = $1)";
-        match client.execute(ended, &[&token]).await? {
-            0 => Err(unknown()),
-            _ => Err(Refusal::bad_request("refresh_token_already_used", "Invalid Refresh Token: Already Used")),
-        }
+    /// Goes on with one. A refresh token is good once, and for [`REUSE_SECONDS`] more, in which it answers with the
+    /// session's current one: two tabs may refresh at the same time, and an answer may be lost. Used after that it ends
+    /// its session, because somebody may have a copy.
+    pub async fn refresh(&self, client: &mut Client, token: &str) -> Result<Value, Refusal> {
+        let transaction = client.transaction().await?;
+        // Locked: of two requests at once, the second sees what the first has done.
+        let sql = "select user_id, session_id, revoked, revoked_at > now() - make_interval(secs => $2)
+            from auth.refresh_tokens where token = $1 for update";
+        let row = transaction.query_opt(sql, &[&token, &REUSE_SECONDS]).await?.ok_or_else(unknown)?;
+        let (user, session, revoked): (Uuid, Uuid, bool) = (row.get(0), row.get(1), row.get(2));
+        let account = Account::by_id(&transaction, user).await?.ok_or_else(unknown)?;
+        let answer = if !revoked {
+            let sql = "update auth.refresh_tokens set revoked = true, revoked_at = now() where token = $1";
+            transaction.execute(sql, &[&token]).await?;
+            Ok(self.grant(&transaction, &account, session).await?)
+        } else if row.get::<_, Option<bool>>(3) == Some(true) {
+            let sql = "select token from auth.refresh_tokens where session_id = $1 and not revoked";
+            let current: String = transaction.query_one(sql, &[&session]).await?.get(0);
+            Ok(self.answer(&account, session, &current))
+        } else {
+            transaction.execute("delete from auth.refresh_tokens where session_id = $1", &[&session]).await?;
+            let message = "Invalid Refresh Token: Already Used";
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "refresh_token_already_used", message))
+        };
+        transaction.commit().await?;
+        answer
     }
 
     /// Ends sessions: this one, the others, or all of a user's.
@@ -48,19 +63,24 @@ impl Issuer {
         Ok(client.query_one(sql, &[&session]).await?.get(0))
     }
 
-    async fn grant(&self, client: &Client, account: &Account, session: Uuid) -> Result<Value, Refusal> {
+    async fn grant(&self, client: &impl GenericClient, account: &Account, session: Uuid) -> Result<Value, Refusal> {
         let refresh = Uuid::new_v4().simple().to_string();
         let sql = "insert into auth.refresh_tokens (token, user_id, session_id) values ($1, $2, $3)";
         client.execute(sql, &[&refresh, &account.id, &session]).await?;
+        Ok(self.answer(account, session, &refresh))
+    }
+
+    /// What a client gets for a session.
+    fn answer(&self, account: &Account, session: Uuid, refresh_token: &str) -> Value {
         let now = now();
-        Ok(json!({
+        json!({
             "access_token": self.key().sign(&claims::of(&self.inner.name, account, session, now)),
             "token_type": "bearer",
             "expires_in": TOKEN_SECONDS,
             "expires_at": now + TOKEN_SECONDS,
-            "refresh_token": refresh,
+            "refresh_token": refresh_token,
             "user": account.json,
-        }))
+        })
     }
 
     /// The id of the user with this email address, who is signed up with [`DEVELOPER_PASSWORD`] where there is none.
@@ -80,5 +100,5 @@ impl Issuer {
 }
 
 fn unknown() -> Refusal {
-    Refusal::bad_request("refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+    Refusal::new(StatusCode::BAD_REQUEST, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
 }

@@ -56,11 +56,10 @@ impl StackKey {
 
     /// The key in a file, made the first time, so that tokens outlive a restart.
     pub fn load_or_create(file: &Path) -> Result<Self> {
-        if !file.exists() {
-            let secret = SecretKey::generate();
-            let pem = secret.to_pkcs8_pem(LineEnding::LF).context(|| "The new key cannot be written down".into())?;
-            secret_file::write(file, pem.as_bytes())?;
-        }
+        secret_file::keep(file, || {
+            let pem = SecretKey::generate().to_pkcs8_pem(LineEnding::LF);
+            pem.map(|pem| pem.to_string()).context(|| "The new key cannot be written down".into())
+        })?;
         rsa_key::ensure(&rsa_file(file))?;
         Self::load(file)
     }

@@ -29,7 +29,7 @@ const KID: &str = "selvedge-local-rsa";
 
 /// Makes the key pair in a file, unless it is there.
 pub fn ensure(file: &Path) -> Result<()> {
-    if file.exists() { Ok(()) } else { secret_file::write(file, node(GENERATE, &[])?.as_bytes()) }
+    secret_file::keep(file, || node(GENERATE, &[])).map(|_| ())
 }
 
 /// The public half as a JSON Web Key.

@@ -1,13 +1,35 @@
-//! The functions on Deno, in the version Supabase's edge runtime follows: a process and a port for each.
+//! Functions on Deno, in the version Supabase's edge runtime follows: a process and a port for each.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::process::Command;
 
 use super::{function_env, home::Home, probe, service::Service};
 use crate::{checkout::Checkout, error::Result, tools::toolbox::Toolbox};
 
-/// Starts a Deno for every function, and waits until each answers.
+/// A function as Deno runs it.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub port: u16,
+    /// Its entry file. It may read what lies beside that file, and no more.
+    pub entry: PathBuf,
+}
+
+/// What Deno needs to know wherever it runs: where to keep what it has compiled, below a folder, and that nobody wants
+/// another version.
+pub fn environment(folder: &Path) -> [(&'static str, OsString); 2] {
+    [("DENO_DIR", folder.join("deno").into()), ("DENO_NO_UPDATE_CHECK", "1".into())]
+}
+
+/// Starts a Deno for every function of a checkout, and waits until each answers.
 pub async fn start(
     home: &Home,
     checkout: &Checkout,
@@ -15,10 +37,23 @@ pub async fn start(
     ports: &BTreeMap<String, u16>,
     variables: &[(String, String)],
 ) -> Result<Vec<Service>> {
+    let entry = |name: &str| checkout.path("supabase/functions").join(name).join("index.ts");
+    let programs: Vec<_> =
+        ports.iter().map(|(name, port)| Program { name: name.clone(), port: *port, entry: entry(name) }).collect();
+    serve(home, checkout, toolbox, &programs, variables).await
+}
+
+/// The same for functions whose entry files are anywhere.
+pub async fn serve(
+    home: &Home,
+    checkout: &Checkout,
+    toolbox: &Toolbox,
+    programs: &[Program],
+    variables: &[(String, String)],
+) -> Result<Vec<Service>> {
     let deno = toolbox.deno()?;
     let mut services = Vec::new();
-    for (name, port) in ports {
-        let folder = checkout.path("supabase/functions").join(name);
+    for Program { name, port, entry } in programs {
         let mut command = Command::new(&deno);
         command
             .current_dir(checkout.root())
@@ -26,18 +61,17 @@ pub async fn start(
             .envs(variables.iter().map(|(name, value)| (name, value)))
             // Not on the list below, so reading one fails.
             .envs(function_env::NOT_FOR_FUNCTIONS)
-            .env("DENO_DIR", home.folder().join("deno"))
-            .env("DENO_NO_UPDATE_CHECK", "1")
+            .envs(environment(home.folder()))
             .args(["run", "--quiet", "--no-prompt", "--no-lock", "--cached-only", "--allow-net=127.0.0.1"])
             .arg(format!("--allow-env={}", function_env::names().collect::<Vec<_>>().join(",")))
             // Deno counts importing the function's own files as reading them.
-            .arg(format!("--allow-read={}", folder.display()))
+            .arg(format!("--allow-read={}", entry.parent().unwrap_or(entry).display()))
             .arg("supabase/local/serve.ts")
             .arg(port.to_string())
-            .arg(folder.join("index.ts"));
+            .arg(entry);
         services.push(Service::start(home, &format!("deno-{name}"), command)?);
     }
-    for ((name, port), service) in ports.iter().zip(&services) {
+    for (Program { name, port, .. }, service) in programs.iter().zip(&services) {
         let health = format!("http://127.0.0.1:{port}/{name}/health");
         service.until_ready(Duration::from_secs(20), probe::until_ok(&health)).await?;
     }

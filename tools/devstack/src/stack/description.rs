@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Context as _, Error, Result};
+use crate::{
+    error::{Context as _, Error, Result},
+    keys::secret_file,
+};
 
 /// The stack, for those who use it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// The gateway.
     pub api_url: String,
@@ -26,47 +29,24 @@ impl Description {
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file)
             .map_err(|_| Error::new(format!("no stack is running ({} is not there)", file.display())))?;
-        let value: Value = serde_json::from_str(&text).context(|| format!("{} is not JSON", file.display()))?;
-        Self::from_json(&value).ok_or_else(|| Error::new(format!("{} is not a stack.json", file.display())))
+        serde_json::from_str(&text).context(|| format!("{} is not a stack.json", file.display()))
     }
 
-    /// Writes it whole: who sees the file sees all of it.
+    /// Writes it. The database's password is in it, so only its owner can read it.
     pub fn write(&self, file: &Path) -> Result<()> {
-        let part = file.with_extension("part");
-        fs::write(&part, format!("{:#}\n", self.to_json()))
-            .and_then(|()| fs::rename(&part, file))
-            .context(|| format!("{} cannot be written", file.display()))
-    }
-
-    fn to_json(&self) -> Value {
-        json!({
-            "api_url": self.api_url,
-            "publishable_key": self.publishable_key,
-            "db_url": self.db_url,
-            "host": self.host,
-            "functions": self.functions,
-        })
-    }
-
-    fn from_json(value: &Value) -> Option<Self> {
-        let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
-        let functions = value.get("functions")?.as_object()?.iter();
-        Some(Self {
-            api_url: text("api_url")?,
-            publishable_key: text("publishable_key")?,
-            db_url: text("db_url")?,
-            host: text("host")?,
-            functions: functions.filter_map(|(name, url)| Some((name.clone(), url.as_str()?.to_owned()))).collect(),
-        })
+        let text = serde_json::to_string_pretty(self).context(|| "stack.json cannot be written".into())?;
+        secret_file::write(file, &format!("{text}\n"))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
     use super::Description;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn what_is_written_is_read_by_its_owner_alone() {
         let text = |text: &str| text.to_owned();
         let description = Description {
             api_url: text("http://127.0.0.1:1"),
@@ -75,6 +55,11 @@ mod tests {
             host: text("workers"),
             functions: [(text("f"), text("http://127.0.0.1:1/functions/v1/f"))].into(),
         };
-        assert_eq!(Description::from_json(&description.to_json()), Some(description));
+        let file = std::env::temp_dir().join(format!("selvedge-stack-{}.json", uuid::Uuid::new_v4().simple()));
+        description.write(&file).unwrap();
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        let read = Description::read(&file);
+        fs::remove_file(&file).unwrap();
+        assert_eq!((read.unwrap(), mode), (description, 0o600));
     }
 }

@@ -77,11 +77,14 @@ impl Home {
 
     /// The publishable key, made the first time. Not a secret, but kept so that clients keep working.
     pub fn publishable_key(&self) -> Result<String> {
-        let file = self.folder.join("publishable-key");
-        if !file.exists() {
-            secret_file::write(&file, format!("sb_publishable_{}", Uuid::new_v4().simple()).as_bytes())?;
-        }
-        fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))
+        let key = || Ok(format!("sb_publishable_{}", Uuid::new_v4().simple()));
+        secret_file::keep(&self.folder.join("publishable-key"), key)
+    }
+
+    /// The password of PostgreSQL's superuser, made the first time.
+    pub fn postgres_password(&self) -> Result<String> {
+        let password = || Ok(Uuid::new_v4().simple().to_string());
+        secret_file::keep(&self.folder.join("postgres-password"), password)
     }
 
     /// The folder of a home that is not to be kept goes, with everything in it.

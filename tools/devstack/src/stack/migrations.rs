@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeSet, fs};
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
 use super::database::why;
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
-    tools::{command::Said, toolbox::Toolbox},
+    tools::{
+        command::{Said, Tool},
+        toolbox::Toolbox,
+    },
 };
 
 /// Applies what has not been applied; the number applied. The CLI is not started when there is nothing to do, which
@@ -29,7 +32,23 @@ pub async fn apply(checkout: &Checkout, toolbox: &Toolbox, client: &Client, url:
 
 /// `supabase db push`.
 pub async fn push(toolbox: &Toolbox, url: &str) -> Result<Said> {
-    toolbox.supabase()?.args(["db", "push", "--yes"]).arg(format!("--remote={url}")).run().await
+    aimed_at(toolbox.supabase()?.args(["db", "push", "--yes"]), url)?.run().await
+}
+
+/// A command of the Supabase CLI for a database. The password goes into its environment: everybody on the machine can
+/// read command lines.
+pub fn aimed_at(command: Tool, url: &str) -> Result<Tool> {
+    let config: Config = url.parse().context(|| "The database's URL cannot be read".into())?;
+    let password = String::from_utf8_lossy(config.get_password().unwrap_or_default());
+    Ok(command.arg(format!("--remote={}", without_password(url))).env("PGPASSWORD", &*password))
+}
+
+fn without_password(url: &str) -> String {
+    let parts = url.split_once('@').and_then(|(front, back)| {
+        let (scheme, login) = front.split_once("://")?;
+        Some(format!("{scheme}://{}@{back}", login.split_once(':')?.0))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
 }
 
 /// The versions of the files in `migrations/`.
@@ -60,7 +79,18 @@ pub async fn applied(client: &Client) -> Result<BTreeSet<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::{version, without_password};
+
+    #[test]
+    fn a_password_is_taken_out_of_a_url() {
+        for (url, without) in [
+            ("postgresql://postgres:a%40b@127.0.0.1:1/postgres", "postgresql://postgres@127.0.0.1:1/postgres"),
+            ("postgresql://postgres@127.0.0.1:1/postgres", "postgresql://postgres@127.0.0.1:1/postgres"),
+            ("postgresql://127.0.0.1:1/postgres", "postgresql://127.0.0.1:1/postgres"),
+        ] {
+            assert_eq!(without_password(url), without);
+        }
+    }
 
     #[test]
     fn only_migrations_have_versions() {

@@ -3,8 +3,10 @@
 use std::{fs, io::Write as _, path::Path, time::Duration};
 
 use rustix::process::Signal;
+use tokio::time::timeout;
 
 use super::{process_group::ProcessGroup, process_table::identity};
+use crate::{progress::warn, wait};
 
 /// Notes a process.
 pub fn note(file: &Path, pid: u32, name: &str) {
@@ -25,16 +27,12 @@ pub async fn stop_leftovers(file: &Path) {
         if identity(pid).as_deref() != Some(noted) {
             continue;
         }
-        eprintln!("stopping {name} (process {pid}), left behind by an earlier run");
+        warn(format_args!("stopping {name} (process {pid}), left behind by an earlier run"));
         let group = ProcessGroup::of(Some(pid));
         // PostgreSQL takes SIGINT for "fast": disconnect everybody, then stop cleanly. The others simply stop.
         group.signal_leader(Signal::INT);
-        for _ in 0..100 {
-            if identity(pid).as_deref() != Some(noted) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let gone = wait::until(Duration::from_millis(50), || async { identity(pid).as_deref() != Some(noted) });
+        let _ = timeout(Duration::from_secs(5), gone).await;
         drop(group); // and with it whatever did not listen
     }
     let _ = fs::remove_file(file);

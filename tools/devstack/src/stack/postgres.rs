@@ -7,6 +7,7 @@ use tokio::process::Command;
 use super::{database, home::Home, postgres_home::PostgresHome, service::Service};
 use crate::{
     error::{Context as _, Error, Result},
+    fingerprint,
     tools::{command::Tool, platform::PostgresLine, toolbox::Toolbox},
 };
 
@@ -16,6 +17,7 @@ pub struct Postgres {
     service: Service,
     place: PostgresHome,
     options: PostgresOptions,
+    url: String,
 }
 
 /// How to run it.
@@ -31,15 +33,15 @@ pub struct PostgresOptions {
     pub durable: bool,
 }
 
-/// The URL of a local one, as its superuser, who needs no password on loopback.
-pub fn url(port: u16) -> String {
-    format!("postgresql://postgres@127.0.0.1:{port}/postgres")
+/// The URL of a home's own, as its superuser.
+pub fn url(home: &Home, port: u16) -> Result<String> {
+    Ok(format!("postgresql://postgres:{}@127.0.0.1:{port}/postgres", home.postgres_password()?))
 }
 
 impl Postgres {
     /// Starts it, making the database first where there is none. It is not ready yet.
     pub async fn start(home: &Home, toolbox: &Toolbox, options: PostgresOptions) -> Result<Self> {
-        let PostgresOptions { line, ephemeral, .. } = options;
+        let PostgresOptions { line, ephemeral, port, .. } = options;
         let name = if ephemeral { "postgres-ephemeral" } else { "postgres" };
         let place = PostgresHome::prepare(home, toolbox.postgres(line)?, name).await?;
         if ephemeral {
@@ -50,14 +52,19 @@ impl Postgres {
         } else {
             init(&place, line).await?;
         }
+        require_password(&place, &home.postgres_password()?).await?;
         let service = Service::start(home, "postgres", command(&place, options))?;
-        Ok(Self { service, place, options })
+        Ok(Self { service, place, options, url: url(home, port)? })
     }
 
     /// Waits until it takes connections.
     pub async fn until_ready(&self) -> Result<()> {
-        let url = url(self.options.port);
-        self.service.until_ready(Duration::from_secs(30), database::until_connected(&url)).await
+        self.service.until_ready(Duration::from_secs(30), database::until_connected(&self.url)).await
+    }
+
+    /// Its URL, as its superuser.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The program, for watching it.
@@ -126,12 +133,41 @@ async fn init(place: &PostgresHome, line: PostgresLine) -> Result<()> {
     Tool::new(place.programs.join("bin/initdb"), Path::new("/"))
         .arg("-D")
         .arg(&part)
-        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"])
+        // Nobody gets in until it asks for a password.
+        .args(["--username=postgres", "--auth=reject", "--encoding=UTF8", "--no-sync", "--no-instructions"])
         .args(locale)
         .user(place.user)
         .succeed("Making the database")
         .await?;
     fs::rename(&part, &place.data).context(|| format!("{} cannot be made", place.data.display()))
+}
+
+/// Sets the superuser's password, and lets nobody in without one (scram-sha-256), before the server starts. Does nothing
+/// where that has been done. Data from a version that asked for no password, and data whose password file was deleted,
+/// get the new password and keep their rows.
+async fn require_password(place: &PostgresHome, password: &str) -> Result<()> {
+    let rules_file = place.data.join("pg_hba.conf");
+    let rules = rules(password);
+    if fs::read_to_string(&rules_file).is_ok_and(|there| there == rules) {
+        return Ok(());
+    }
+    // A server for this one statement: no port, no other client.
+    Tool::new(place.programs.join("bin/postgres"), Path::new("/"))
+        .arg("--single")
+        .arg("-D")
+        .arg(&place.data)
+        .arg("postgres")
+        .input(&format!("alter role postgres password '{password}'\n"))?
+        .user(place.user)
+        .succeed("Setting the database's password")
+        .await?;
+    fs::write(&rules_file, rules).context(|| format!("{} cannot be written", rules_file.display()))
+}
+
+/// pg_hba.conf. It says which password was set, by fingerprint, so that another one is noticed.
+fn rules(password: &str) -> String {
+    let fingerprint = fingerprint::of(password);
+    format!("# Written by `cargo xtask`, for the password {fingerprint}\nhost all all 127.0.0.1/32 scram-sha-256\n")
 }
 
 fn check_version(data: &Path, line: PostgresLine) -> Result<()> {

@@ -10,11 +10,11 @@ use std::{
 };
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::home::Home;
 use crate::{
     error::{Context as _, Error, Result},
+    fingerprint,
     tools::command::Tool,
 };
 
@@ -116,8 +116,7 @@ fn public_folder(programs: &Path) -> Result<PathBuf> {
 }
 
 fn short_digest(path: &Path) -> String {
-    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    fingerprint::of(path.as_os_str().as_encoded_bytes()).chars().take(16).collect()
 }
 
 /// A name for each version, as the package beside the programs gives it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::process_table;
+use crate::wait;
 
 /// The group led by a process we started with `process_group(0)`. Dropped before [`Self::finished`], it is killed.
 #[derive(Debug)]
@@ -50,9 +51,7 @@ impl ProcessGroup {
         for pid in tree.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
             let _ = kill_process(pid, Signal::KILL);
         }
-        while tree.iter().any(|pid| process_table::runs(*pid)) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait::until(Duration::from_millis(5), || async { !tree.iter().any(|pid| process_table::runs(*pid)) }).await;
     }
 
     /// The leader has ended by itself: nothing is left to stop.

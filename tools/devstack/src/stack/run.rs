@@ -17,7 +17,7 @@ use super::{
 use crate::{
     checkout::Checkout,
     error::{Error, Result},
-    gateway::{Gateway, Listeners, Routes, Watch},
+    gateway::{Gateway, Listeners, Routes, Style, Watch},
     host::Host,
     issuer::Issuer,
     keys::StackKey,
@@ -30,6 +30,8 @@ use crate::{
 pub struct StackOptions {
     /// Where the functions run.
     pub host: Host,
+    /// Whose gateway the stack's behaves as.
+    pub gateway: Style,
     /// The gateway's port; 0 for any.
     pub api_port: u16,
     /// PostgreSQL's port; 0 for any.
@@ -42,6 +44,8 @@ pub struct StackOptions {
     pub folder: PathBuf,
     /// An existing PostgreSQL, instead of one of our own.
     pub db_url: Option<String>,
+    /// Whether that may be a database that the stack would refuse to change.
+    pub change_any_database: bool,
 }
 
 impl StackOptions {
@@ -49,7 +53,17 @@ impl StackOptions {
     pub fn ephemeral(checkout: &Checkout, host: Host) -> Self {
         let name = format!("test-{host}-{}", uuid::Uuid::new_v4().simple());
         let folder = checkout.state().join(name);
-        Self { host, api_port: 0, db_port: 0, ephemeral: true, durable: false, folder, db_url: None }
+        Self {
+            host,
+            gateway: Style::default(),
+            api_port: 0,
+            db_port: 0,
+            ephemeral: true,
+            durable: false,
+            folder,
+            db_url: None,
+            change_any_database: false,
+        }
     }
 }
 
@@ -83,9 +97,18 @@ impl Stack {
         let key = StackKey::load_or_create(&home::signing_key(home.folder()))?;
         let listener = ports::take(options.api_port, "the gateway", "--api-port (or SELVEDGE_API_PORT)")?;
         let api_url = format!("http://127.0.0.1:{}", ports::of(&listener)?);
-        let db_port = match &options.db_url {
-            Some(_) => 0,
-            None => ports::of(&ports::take(options.db_port, "PostgreSQL", "--db-port (or SELVEDGE_DB_PORT)")?)?,
+        let (db_port, db_url) = match &options.db_url {
+            Some(url) => {
+                if !options.change_any_database {
+                    database::check_may_change(url).await?;
+                }
+                (0, url.clone())
+            }
+            None => {
+                let taken = ports::take(options.db_port, "PostgreSQL", "--db-port (or SELVEDGE_DB_PORT)")?;
+                let port = ports::of(&taken)?;
+                (port, postgres::url(&home, port)?)
+            }
         };
         let functions = checkout.functions()?;
         let mut free = ports::free(functions.len() + 2)?.into_iter();
@@ -94,7 +117,7 @@ impl Stack {
         let function_ports: BTreeMap<_, _> = functions.into_iter().map(|function| (function.name, next())).collect();
         let description = Description {
             publishable_key: home.publishable_key()?,
-            db_url: options.db_url.clone().unwrap_or_else(|| postgres::url(db_port)),
+            db_url,
             host: options.host.to_string(),
             functions: function_ports
                 .keys()
@@ -179,8 +202,8 @@ impl Stack {
         let url = self.description.db_url.clone();
         let client = database::connect(&url).await?;
         let given = database::give_what_hosting_has(&self.checkout, &client).await?;
-        if given == Given::BeforeAndOutdated {
-            progress.say("supabase/local/*.sql changed after this database was made: --ephemeral starts afresh");
+        if given == Given::Changes {
+            progress.say("supabase/local/*.sql has changed since this database was made, and was applied again");
         }
         let applied = migrations::apply(&self.checkout, &toolbox, &client, &url).await?;
         progress.say(match applied {
@@ -194,6 +217,7 @@ impl Stack {
             return Err(Error::new("this stack has been started already"));
         };
         let routes = Routes {
+            style: self.options.gateway,
             host: self.options.host,
             api_url: self.description.api_url.clone(),
             publishable_key: self.description.publishable_key.clone(),

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io::Write as _,
     path::Path,
     process::{ExitStatus, Stdio},
 };
@@ -9,7 +10,7 @@ use std::{
 use tokio::process::Command;
 
 use crate::{
-    error::{Error, Result},
+    error::{Context as _, Error, Result},
     stack::process_group::ProcessGroup,
 };
 
@@ -80,6 +81,13 @@ impl Tool {
         self
     }
 
+    /// Sets environment variables.
+    #[must_use]
+    pub fn envs(mut self, variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>) -> Self {
+        self.command.envs(variables);
+        self
+    }
+
     /// Leaves out an environment variable that this process has.
     #[must_use]
     pub fn env_remove(mut self, name: &str) -> Self {
@@ -94,6 +102,13 @@ impl Tool {
             self.command.uid(uid).gid(gid);
         }
         self
+    }
+
+    /// Gives it a short text on standard input: no more than a pipe holds, 64 KiB.
+    pub fn input(mut self, text: &str) -> Result<Self> {
+        let piped = std::io::pipe().and_then(|(reader, mut writer)| writer.write_all(text.as_bytes()).map(|()| reader));
+        self.command.stdin(piped.context(|| format!("{} cannot be given its input", self.name))?);
+        Ok(self)
     }
 
     /// Runs to the end and keeps what it says. A tool that cannot be started is an error; one that fails is not.

@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest as _, Sha256};
-
 use super::{
     command::Tool,
     platform::{Platform, PostgresLine},
@@ -15,6 +13,7 @@ use super::{
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
+    fingerprint,
 };
 
 /// The folder of the browser, which only the conformance suite needs: 65 MB that nobody else should wait for.
@@ -109,22 +108,22 @@ async fn link_postgres_libraries(checkout: &Checkout) -> Result<()> {
 
 fn is_current(folder: &Path) -> Result<bool> {
     let stamp = fs::read_to_string(stamp_file(folder)).unwrap_or_default();
-    Ok(stamp == fingerprint(folder)?)
+    Ok(stamp == lock_fingerprint(folder)?)
 }
 
 fn stamp(folder: &Path) -> Result<()> {
     let file = stamp_file(folder);
-    fs::write(&file, fingerprint(folder)?).context(|| format!("{} cannot be written", file.display()))
+    fs::write(&file, lock_fingerprint(folder)?).context(|| format!("{} cannot be written", file.display()))
 }
 
 fn stamp_file(folder: &Path) -> PathBuf {
     folder.join("node_modules/.selvedge")
 }
 
-fn fingerprint(folder: &Path) -> Result<String> {
+fn lock_fingerprint(folder: &Path) -> Result<String> {
     let path = folder.join("package-lock.json");
     let lock = fs::read(&path).context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Sha256::digest(lock).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(fingerprint::of(lock))
 }
 
 async fn lock(checkout: &Checkout) -> Result<File> {

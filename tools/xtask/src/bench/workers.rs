@@ -18,6 +18,7 @@ use devstack::{
     keys::{StackKey, now},
     stack::{home::Home, ports, service::Service, workerd},
     tools::toolbox::Toolbox,
+    wait,
 };
 
 /// How many people call. Each has a token of their own, which a function has soon seen.
@@ -233,9 +234,8 @@ fn free_port() -> Result<u16> {
 
 /// Resolves once a port accepts connections. workerd listens when its Workers have been loaded.
 async fn until_open(port: u16) {
-    while TcpStream::connect(ports::address(port)).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let is_open = || async { TcpStream::connect(ports::address(port)).await.is_ok() };
+    wait::until(Duration::from_millis(2), is_open).await;
 }
 
 fn person(key: &StackKey, url: &str) -> Person {

@@ -2,13 +2,12 @@
 
 use std::fs;
 
-use sha2::{Digest as _, Sha256};
-
 use super::{compile::Compiled, glue, optimise};
 use devstack::output::Output;
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Result},
+    fingerprint,
 };
 
 /// A digest of everything that decides the output: cargo's wasm, the tools' versions, and what we ask of them. (That
@@ -22,13 +21,10 @@ impl Stamp {
     /// Of a compiled function.
     pub fn of(checkout: &Checkout, module: &Compiled) -> Result<Self> {
         let npm = fs::read(checkout.path("package-lock.json")).context(|| "package-lock.json".into())?;
-        let mut digest = Sha256::new();
         let bindgen = checkout.locked_version("wasm-bindgen-cli-support")?;
         let shim = glue::workers_shim(&module.function, &[]);
-        let parts = [module.wasm.as_slice(), &npm, bindgen.as_bytes(), shim.as_bytes()].map(Sha256::digest);
-        parts.iter().for_each(|part| digest.update(part));
-        digest.update(optimise::PASSES.join(" "));
-        Ok(Self { inputs: hex(&digest.finalize()) })
+        let parts = [module.wasm.as_slice(), &npm, bindgen.as_bytes(), shim.as_bytes()].map(fingerprint::of);
+        Ok(Self { inputs: fingerprint::of(parts.concat() + &optimise::PASSES.join(" ")) })
     }
 
     /// Whether the output has this stamp, and is as it was left.
@@ -50,12 +46,8 @@ impl Stamp {
         for file in output.loaded_files()? {
             let bytes = fs::read(&file).context(|| format!("{} cannot be read", file.display()))?;
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            lines.push_str(&format!("{name} {}\n", hex(&Sha256::digest(bytes))));
+            lines.push_str(&format!("{name} {}\n", fingerprint::of(bytes)));
         }
         Ok(lines)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

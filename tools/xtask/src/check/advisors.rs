@@ -12,7 +12,10 @@ use super::{
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
-    stack::{database::why, migrations::push},
+    stack::{
+        database::why,
+        migrations::{aimed_at, push},
+    },
     tools::{platform::PostgresLine, toolbox::Toolbox},
 };
 
@@ -78,12 +81,8 @@ async fn on(database: FreshDatabase) -> Result<Outcome> {
 
 /// Runs the linter. The level is named, because it leaves out what is below its default, warnings.
 async fn findings(toolbox: &Toolbox, url: &str) -> Result<Vec<Finding>> {
-    let said = toolbox
-        .supabase()?
-        .args(["db", "advisors", "--type", "all", "--level", "info", "--fail-on", "none", "--output-format", "json"])
-        .arg(format!("--remote={url}"))
-        .run()
-        .await?;
+    let flags = ["--type", "all", "--level", "info", "--fail-on", "none", "--output-format", "json"];
+    let said = aimed_at(toolbox.supabase()?.args(["db", "advisors"]).args(flags), url)?.run().await?;
     if !said.status.success() {
         return Err(Error::new(format!("supabase db advisors failed:\n{}", said.last_lines(20))));
     }

@@ -10,7 +10,7 @@ use devstack::{
         database,
         home::Home,
         ports,
-        postgres::{self, Postgres, PostgresOptions},
+        postgres::{Postgres, PostgresOptions},
     },
     tools::{platform::PostgresLine, toolbox::Toolbox},
 };
@@ -40,7 +40,7 @@ pub async fn with<T>(
         Postgres::start(&home, &toolbox, PostgresOptions { line, port, ephemeral: true, durable: false }).await?;
     let outcome = async {
         postgres.until_ready().await?;
-        let url = postgres::url(port);
+        let url = postgres.url().to_owned();
         let client = database::connect(&url).await?;
         database::give_what_hosting_has(checkout, &client).await?;
         check(FreshDatabase { toolbox, url, client }).await

@@ -2,15 +2,14 @@
 
 pub mod advisors;
 pub mod cargo_tools;
-pub mod conformance;
 pub mod deploy;
-pub mod faults;
 pub mod fresh_database;
 pub mod leftovers;
 pub mod migrations;
 pub mod openapi;
 pub mod report;
 pub mod rust;
+pub mod suites;
 pub mod typescript;
 pub mod wasm;
 
@@ -140,12 +139,15 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     if wanted("conformance") {
         npm::ensure_browser(checkout).await?;
         for host in &hosts {
-            report.step(&format!("conformance, {host}"), conformance::check(checkout, *host)).await;
+            report.step(&format!("conformance, {host}"), suites::conformance(checkout, *host)).await;
+        }
+        if hosts.contains(&Host::Workers) {
+            report.step("conformance, workers behind kong", suites::behind_kong(checkout)).await;
         }
     }
     if wanted("faults") {
         for host in &hosts {
-            report.step(&format!("faults, {host}"), faults::check(checkout, *host)).await;
+            report.step(&format!("faults, {host}"), suites::faults(checkout, *host)).await;
         }
     }
     Ok(())

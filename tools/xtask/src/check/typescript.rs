@@ -4,6 +4,7 @@ use super::report::Outcome;
 use devstack::{
     checkout::Checkout,
     error::Result,
+    stack::deno,
     tools::{command::Tool, toolbox::Toolbox},
 };
 
@@ -16,8 +17,7 @@ pub async fn check(checkout: &Checkout) -> Result<Outcome> {
     let said = Tool::new(Toolbox::new(checkout)?.deno()?, checkout.root())
         .args(["check", "--no-lock", "--quiet"])
         .args(files)
-        .env("DENO_DIR", checkout.state().join("deno"))
-        .env("DENO_NO_UPDATE_CHECK", "1")
+        .envs(deno::environment(&checkout.state()))
         .run()
         .await?;
     Ok(Outcome::of_one(&said))
