@@ -121,3 +121,16 @@ fn architecture_md_quotes_the_handler_as_it_is() {
         assert!(save.contains(block), "save.rs does not read so any more:\n{block}");
     }
 }
+
+#[test]
+fn adding_a_function_md_quotes_what_the_command_makes() {
+    let read = |file: &str| std::fs::read_to_string(repository().join(file)).unwrap();
+    let text = read("docs/adding-a-function.md");
+    let made = ["lib.rs", "entries.rs"].map(|file| read(&format!("tools/xtask/templates/src/{file}"))).concat();
+    let made = made.replace("{{name}}", "notes").replace("{{stem}}", "notes");
+    let quoted: Vec<_> = text.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(quoted.len(), 3, "the request type, a handler and the routes");
+    for block in quoted {
+        assert!(made.contains(block), "cargo xtask new does not write this any more:\n{block}");
+    }
+}
