@@ -35,23 +35,24 @@ const ID: &str = "eb36b44c-bf54-429f-acee-24cacd296a32";
 
 /// The document, or what is wrong with this declaration.
 pub fn openapi() -> Result<Value, String> {
-    let saved = |replayed: bool| json!({ "entry": entry(), "replayed": replayed });
     Api::new("Selvedge: {{name}}", "Keeps entries and reads them back, as the caller.")
-        .operation(
-            Method::POST,
-            "/",
-            Operation::new("save_{{stem}}", "Saves an entry")
-                .request("application/json", "entry", json!({ "id": ID, "text": "Hello" }))
-                .answer(Answer::json::<Saved>(201, "The entry is saved.", saved(false)))
-                .answer(Answer::json::<Saved>(200, "It had been saved before; nothing was written.", saved(true))),
-        )
-        .operation(
-            Method::GET,
-            "/",
-            Operation::new("list_{{stem}}", "A page of the caller's entries, the newest first")
-                .answer(Answer::json::<Entries>(200, "The page.", json!({ "entries": [entry()], "next": null }))),
-        )
+        .operation(Method::POST, "/", save())
+        .operation(Method::GET, "/", list())
         .document(&crate::function())
+}
+
+fn save() -> Operation {
+    let saved = |replayed: bool| json!({ "entry": entry(), "replayed": replayed });
+    Operation::new("save_{{stem}}", "Saves an entry")
+        .request("application/json", "entry", json!({ "id": ID, "text": "Hello" }))
+        .answer(Answer::json::<Saved>(201, "The entry is saved.", saved(false)))
+        .answer(Answer::json::<Saved>(200, "It had been saved before; nothing was written.", saved(true)))
+}
+
+fn list() -> Operation {
+    let page = json!({ "entries": [entry()], "next": null });
+    Operation::new("list_{{stem}}", "A page of the caller's entries, the newest first")
+        .answer(Answer::json::<Entries>(200, "The page.", page))
 }
 
 fn entry() -> Value {

@@ -49,8 +49,7 @@ fn respond(method: &str, target: &str, body: &str, upstream: Option<(u16, &str)>
 #[test]
 fn an_entry_is_one_call_and_its_answer_passes_through() {
     let saved = r#"{"entry":{},"replayed":false}"#;
-    let (status, answer, sent) =
-        respond("POST", "/", &format!(r#"{{"id":"{ID}","text":" hi "}}"#), Some((201, saved)));
+    let (status, answer, sent) = respond("POST", "/", &format!(r#"{{"id":"{ID}","text":" hi "}}"#), Some((201, saved)));
     assert_eq!((status, answer, sent.len()), (201, from_str(saved).unwrap(), 1));
     assert_eq!(sent[0].url, "https://abc.supabase.co/rest/v1/rpc/save_{{stem}}");
     assert_eq!(sent[0].body.as_deref(), Some(&*format!(r#"{{"id":"{ID}","text":"hi"}}"#)));
@@ -66,8 +65,7 @@ fn every_fault_is_reported_and_nothing_is_sent() {
 #[test]
 fn an_id_that_stands_for_another_entry_is_a_conflict() {
     let raised = r#"{"code":"PT409","message":"id_reused","details":null,"hint":null}"#;
-    let (status, problem, _) =
-        respond("POST", "/", &format!(r#"{{"id":"{ID}","text":"hi"}}"#), Some((409, raised)));
+    let (status, problem, _) = respond("POST", "/", &format!(r#"{{"id":"{ID}","text":"hi"}}"#), Some((409, raised)));
     assert_eq!((status, &problem["code"]), (409, &json!("id_reused")));
 }
 
