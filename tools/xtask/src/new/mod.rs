@@ -7,7 +7,7 @@ use devstack::{
     checkout::{Checkout, Function},
     error::Result,
     progress::{Progress, print},
-    tools::{command::Tool, rust},
+    tools::command::Tool,
 };
 
 use crate::openapi;
