@@ -137,7 +137,7 @@ fn module(text: &str, stem: &str) -> Option<String> {
         return None;
     }
     let key = |line: &str| line.trim_end_matches(';').to_owned();
-    let after = lines.iter().position(|line| is_module(&line) && key(line) > key(&added));
+    let after = lines.iter().position(|line| is_module(line) && key(line) > key(&added));
     let last = lines.iter().rposition(is_module)?;
     lines.insert(after.unwrap_or(last + 1), &added);
     Some(lines.join("\n") + "\n")
