@@ -39,7 +39,7 @@ pub async fn run(checkout: &Checkout, options: &NewOptions) -> Result<()> {
     for Text { file, .. } in &plan.changed {
         print(format!("added to {file}"));
     }
-    print(next(&name, &plan));
+    print(next(&name, &plan).trim_end());
     Ok(())
 }
 
@@ -52,23 +52,32 @@ async fn format(checkout: &Checkout, plan: &Plan) -> Result<()> {
 
 /// The five files to change, and the commands to try.
 fn next(Name { name, stem }: &Name, plan: &Plan) -> String {
-    let migration = plan.new.iter().map(|text| text.file.as_str()).find(|file| file.ends_with(".sql"));
+    let migration = plan.new.iter().map(|text| text.file.clone()).find(|file| file.ends_with(".sql"));
+    let files = [
+        (format!("functions/{name}/src/entries.rs"), "the requests and their handlers"),
+        (format!("functions/{name}/src/lib.rs"), "the routes, and the problems they raise"),
+        (migration.unwrap_or_default(), "the table, its policies, a database function for each request"),
+        (format!("functions/{name}/src/openapi.rs"), "what the responses look like"),
+        (format!("tests/conformance/scenarios/{stem}.rs"), "what it promises, tested on both hosts"),
+    ];
+    let commands = [
+        ("cargo xtask dev".to_owned(), "runs it on the local stack"),
+        ("cargo xtask build".to_owned(), "builds it for both hosts"),
+        (format!("cargo run -p conformance -- {stem}::"), "runs its scenarios (or with --host supabase)"),
+        ("cargo xtask test".to_owned(), "runs everything"),
+    ];
     format!(
-        "
-`{name}` keeps a person's entries. Make it your own in these five files (docs/adding-a-function.md):
-  functions/{name}/src/entries.rs      the requests and their handlers
-  functions/{name}/src/lib.rs          the routes and the problems they raise
-  {}  the table, its policies, one database function for each request
-  functions/{name}/src/openapi.rs      what the responses look like
-  tests/conformance/scenarios/{stem}.rs  what it promises, tested on both hosts
-
-Next:
-  cargo xtask dev                           run it, on the local stack
-  cargo xtask build                         build it for both hosts
-  cargo run -p conformance -- {stem}::      run its scenarios (--host supabase: on the other host)
-  cargo xtask test                          everything",
-        migration.unwrap_or_default()
+        "\n`{name}` keeps a person's entries. To make it yours, change these five files (docs/adding-a-function.md):\n\
+         {}\nNext:\n{}",
+        table(&files),
+        table(&commands)
     )
+}
+
+/// Two columns.
+fn table(rows: &[(String, &str)]) -> String {
+    let width = rows.iter().map(|(first, _)| first.len()).max().unwrap_or_default();
+    rows.iter().map(|(first, second)| format!("  {first:width$}  {second}\n")).collect()
 }
 
 #[cfg(test)]
