@@ -399,6 +399,7 @@ const REVIEWED: &[May] = &[
         columns: &["used_at"],
         reason: "for the trigger that counts, which runs as its caller; a guard refuses everything else",
     },
+    // `cargo xtask new` adds a new function's here.
 ];
 
 /// Tables whose grants are for a trigger that runs as its caller: a guard refuses the owner, too.

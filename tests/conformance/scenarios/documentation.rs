@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 
 use conformance::openapi::documents;
-use conformance::stack::repository;
-use shared::answer::{Code, code};
+use conformance::stack::{checkout, repository};
+use shared::answer::code;
 
-/// Every code a function can answer with.
-fn codes() -> Vec<&'static Code> {
-    let (analytics, chat_message, fsm_transition) =
-        (analytics::function(), chat_message::function(), fsm_transition::function());
-    let raised = analytics.raises().chain(chat_message.raises()).chain(fsm_transition.raises());
-    let raised = raised.map(|raised| raised.code);
-    code::ALL.iter().copied().chain(raised).chain([&fsm_transition::VERSION_CONFLICT_IF_MATCH]).collect()
+/// Every code a function can respond with, and its status: those all functions share, and the constants
+/// of type `Code` in their sources.
+fn codes() -> BTreeSet<(String, String)> {
+    let mut codes: BTreeSet<_> = code::ALL.iter().map(|code| (code.name.to_owned(), code.status.to_string())).collect();
+    for source in sources() {
+        let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
+        for rest in source.split("Code { name: \"").skip(1) {
+            let (name, rest) = rest.split_once("\", status: ").expect("the status follows the name");
+            codes.insert((name.to_owned(), rest.split(',').next().unwrap().to_owned()));
+        }
+    }
+    codes
 }
 
 /// The sources of the crates in the wasm, without their tests.
@@ -40,8 +45,7 @@ fn errors_md_lists_exactly_the_codes_there_are() {
         .filter_map(|line| line.strip_prefix("### `")?.split_once("` — "))
         .map(|(name, status)| (name.to_owned(), status.to_owned()))
         .collect();
-    let known: BTreeSet<_> = codes().iter().map(|code| (code.name.to_owned(), code.status.to_string())).collect();
-    assert_eq!(listed, known);
+    assert_eq!(listed, codes());
 }
 
 #[test]
@@ -81,7 +85,9 @@ fn configuration_md_lists_exactly_the_variables_that_are_read() {
         .map(|(name, _)| name.to_owned())
         .collect();
     let mut known = BTreeSet::new();
-    for source in ["shared/src/config.rs", "functions/chat-message/src/lib.rs"] {
+    let functions = checkout().functions().unwrap().into_iter();
+    let sources = functions.map(|function| format!("functions/{}/src/lib.rs", function.name));
+    for source in sources.chain(["shared/src/config.rs".to_owned()]) {
         let source = std::fs::read_to_string(repository().join(source)).unwrap();
         let source = source.split("#[cfg(test)]").next().unwrap().to_owned();
         for call in [".read(\"", ".get(\""] {
@@ -113,5 +119,18 @@ fn architecture_md_quotes_the_handler_as_it_is() {
     assert_eq!(quoted.len(), 3, "the handler, the request type and the rule across fields");
     for block in quoted {
         assert!(save.contains(block), "save.rs does not read so any more:\n{block}");
+    }
+}
+
+#[test]
+fn adding_a_function_md_quotes_what_the_command_makes() {
+    let read = |file: &str| std::fs::read_to_string(repository().join(file)).unwrap();
+    let text = read("docs/adding-a-function.md");
+    let made = ["lib.rs", "entries.rs"].map(|file| read(&format!("tools/xtask/templates/src/{file}"))).concat();
+    let made = made.replace("{{name}}", "notes").replace("{{stem}}", "notes");
+    let quoted: Vec<_> = text.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(quoted.len(), 3, "the request type, a handler and the routes");
+    for block in quoted {
+        assert!(made.contains(block), "cargo xtask new does not write this any more:\n{block}");
     }
 }

@@ -3,7 +3,8 @@
 use conformance::client::call;
 use conformance::openapi;
 use conformance::person::{Person, message};
-use conformance::stack::Stack;
+use conformance::stack::{Stack, checkout};
+use devstack::checkout::Function;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -31,9 +32,9 @@ async fn a_request_id_is_echoed_when_it_is_one_and_made_when_it_is_not() {
 #[tokio::test]
 async fn exchanges_are_held_to_the_openapi_documents() {
     let person = Person::new(&Stack::running()).await;
-    for function in ["analytics", "chat-message", "fsm-transition"] {
+    for Function { name: function } in checkout().functions().unwrap() {
         let before = openapi::checked();
-        person.call("GET", function, "/health").send().await;
+        person.call("GET", &function, "/health").send().await;
         assert!(openapi::checked() > before, "{function}");
     }
 }

@@ -2,7 +2,8 @@
 
 use conformance::client::{Answer, call};
 use conformance::person::{Person, message};
-use conformance::stack::Stack;
+use conformance::stack::{Stack, checkout};
+use devstack::checkout::Function;
 use devstack::keys::token::TokenOptions;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -200,8 +201,8 @@ async fn cleanup_old_sessions_is_for_the_operator() {
 #[tokio::test]
 async fn the_deep_health_check_asks_the_database() {
     let stack = Stack::running();
-    for function in ["analytics", "chat-message", "fsm-transition"] {
-        let answer = call("GET", format!("{}/health?deep=1", stack.function(function))).send().await;
+    for Function { name: function } in checkout().functions().unwrap() {
+        let answer = call("GET", format!("{}/health?deep=1", stack.function(&function))).send().await;
         assert_eq!((answer.status.as_u16(), &answer.json()["database"]), (200, &json!("connected")), "{function}");
     }
 }

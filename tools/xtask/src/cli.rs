@@ -8,7 +8,7 @@ use devstack::{gateway::Style, host::Host};
 use serde_json::{Map, Value};
 
 use crate::{
-    bench::BenchOptions, build::BuildOptions, check::TestOptions, dev::DevOptions, fuzz::FuzzOptions,
+    bench::BenchOptions, build::BuildOptions, check::TestOptions, dev::DevOptions, fuzz::FuzzOptions, new::NewOptions,
     token::TokenArguments,
 };
 
@@ -41,6 +41,10 @@ pub enum Command {
     Fuzz(FuzzOptions),
     /// Prints a token signed by the local stack's key; without options, the stack's own user's
     Token(TokenArguments),
+    /// Makes a new function: crate, migration, both hosts' entries, tests; it compiles and runs at once
+    ///
+    /// docs/adding-a-function.md says what to change then.
+    New(NewOptions),
     /// Checks the state machines, and writes their migrations and pictures (docs/machines.md)
     Machines(Passed),
     /// Writes docs/openapi: an OpenAPI 3.1 document of each function

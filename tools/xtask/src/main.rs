@@ -9,6 +9,7 @@ mod dev;
 mod doctor;
 mod fuzz;
 mod machines;
+mod new;
 mod openapi;
 mod token;
 
@@ -39,6 +40,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Fuzz(options) => fuzz::run(checkout, options).await,
         Command::Token(arguments) => token::run(checkout, arguments).await,
         Command::Machines(passed) => machines::run(checkout, &passed.arguments),
+        Command::New(options) => new::run(checkout, &options).await.map(|()| ExitCode::SUCCESS),
         Command::OpenApi => openapi::run(checkout).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor => doctor::run(checkout).await,
     }

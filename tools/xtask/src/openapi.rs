@@ -21,21 +21,26 @@ pub struct Document {
     text: String,
 }
 
-/// Every document, as the functions' types and routes say now: each function's crate has a program that prints its own.
+/// Every document, as the functions' types and routes say now.
 pub async fn documents(checkout: &Checkout) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
-    for Function { name } in checkout.functions()? {
-        let said = Tool::new(cargo(), checkout.root())
-            .args(["run", "--quiet", "--package", &name, "--example", "openapi"])
-            .run()
-            .await?;
-        if !said.status.success() {
-            return Err(Error::new(format!("{name} is not declared as it is:\n{}", said.everything()))
-                .cure(format!("functions/{name}/src/openapi.rs has a declaration of each operation")));
-        }
-        documents.push(Document { file: format!("{FOLDER}/{name}.json"), text: said.stdout });
+    for function in checkout.functions()? {
+        documents.push(document(checkout, &function).await?);
     }
     Ok(documents)
+}
+
+/// A function's document: its crate has a program that prints it.
+pub async fn document(checkout: &Checkout, Function { name }: &Function) -> Result<Document> {
+    let said = Tool::new(cargo(), checkout.root())
+        .args(["run", "--quiet", "--package", name, "--example", "openapi"])
+        .run()
+        .await?;
+    if !said.status.success() {
+        return Err(Error::new(format!("{name} is not declared as it is:\n{}", said.everything()))
+            .cure(format!("functions/{name}/src/openapi.rs has a declaration of each operation")));
+    }
+    Ok(Document { file: format!("{FOLDER}/{name}.json"), text: said.stdout })
 }
 
 /// Writes the documents, and says what it did.
@@ -46,13 +51,19 @@ pub async fn run(checkout: &Checkout) -> Result<()> {
             print(format!("unchanged  {file}"));
             continue;
         }
-        fs::write(checkout.path(file), &document.text).context(|| format!("{file} cannot be written"))?;
+        document.write(checkout)?;
         print(format!("written    {file}"));
     }
     Ok(())
 }
 
 impl Document {
+    /// Writes its file.
+    pub fn write(&self, checkout: &Checkout) -> Result<()> {
+        let Self { file, text } = self;
+        fs::write(checkout.path(file), text).context(|| format!("{file} cannot be written"))
+    }
+
     /// Whether its file says the same.
     pub fn is_written(&self, checkout: &Checkout) -> bool {
         fs::read_to_string(checkout.path(&self.file)).is_ok_and(|text| text == self.text)

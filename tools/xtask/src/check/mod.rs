@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod fresh_database;
 pub mod leftovers;
 pub mod migrations;
+pub mod new_function;
 pub mod openapi;
 pub mod report;
 pub mod rust;
@@ -29,10 +30,11 @@ use devstack::{
 use report::{Outcome, Report};
 
 /// The steps, in the order they run.
-pub const STEPS: [&str; 13] = [
+pub const STEPS: [&str; 14] = [
     "fmt",
     "clippy",
     "unit",
+    "new",
     "fuzz",
     "wasm",
     "openapi",
@@ -97,6 +99,9 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     }
     if wanted("unit") {
         report.step("unit", rust::unit_tests(checkout)).await;
+    }
+    if wanted("new") {
+        report.step("new", new_function::check(checkout)).await;
     }
     if wanted("fuzz") {
         report.step("fuzz", fuzz::check(checkout)).await;

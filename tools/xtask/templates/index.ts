@@ -1,0 +1,3 @@
+import { handle } from "./{{stem}}.js";
+
+Deno.serve(handle);
