@@ -1,6 +1,8 @@
 //! PostgREST's errors, in the caller's terms.
 
 use http::header::RETRY_AFTER;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::answer::{Code, Problem, code};
 use crate::host::Inbound;
@@ -46,7 +48,9 @@ pub(crate) fn problem(response: Inbound, raises: &[DatabaseError]) -> Problem {
         let details = member("details");
         if let Ok(details) = Members::parse(&details) {
             for name in raised.members {
-                if let Some(value) = details.get(name) {
+                // JSON that not every client can read (`1e400`) is left out.
+                let is_readable = |value: &&RawValue| serde_json::from_str::<Value>(value.get()).is_ok();
+                if let Some(value) = details.get(name).filter(|value| is_readable(value)) {
                     problem.add_member(name, value.to_owned());
                 }
             }
@@ -136,6 +140,14 @@ mod tests {
         let problem = problem(inbound(409, &[], body), RAISED);
         let members: Vec<_> = problem.members.iter().map(|(name, value)| (*name, value.get())).collect();
         assert_eq!(members, [("state", r#""goals""#), ("version", "4")]);
+    }
+
+    #[test]
+    fn a_member_that_not_every_client_can_read_is_left_out() {
+        let body =
+            r#"{"code":"PT409","message":"version_conflict","details":"{\"state\":\"goals\",\"version\":1e3081}"}"#;
+        let problem = problem(inbound(409, &[], body), RAISED);
+        assert_eq!(problem.members.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["state"]);
     }
 
     #[test]

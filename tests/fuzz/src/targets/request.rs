@@ -34,6 +34,7 @@ const LOGGED: &[&str] = &[
     "level",
     "function",
     "request_id",
+    "trace_id",
     "method",
     "route",
     "status",

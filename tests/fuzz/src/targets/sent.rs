@@ -1,5 +1,6 @@
 //! What leaves for the database: as the caller, as JSON, and saying what the request said.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -216,12 +217,11 @@ fn events(told: &Told, arguments: &Members, given: &Members, body: &str) -> Resu
     } else {
         vec![body]
     };
-    let is_lenient = told
-        .request
-        .header("prefer")
-        .unwrap_or_default()
-        .split(',')
-        .any(|preference| preference.trim().eq_ignore_ascii_case("handling=lenient"));
+    let prefer = told.request.header("prefer").unwrap_or_default();
+    let is_asked =
+        |(name, value): (Cow<'_, str>, Cow<'_, str>)| name == "beacon" || name == "handling" && value == "lenient";
+    let is_lenient = prefer.split(',').any(|one| one.trim().eq_ignore_ascii_case("handling=lenient"))
+        || form_urlencoded::parse(told.request.query.as_bytes()).any(is_asked);
     let sent = arguments.get("events").and_then(|events| serde_json::from_str::<Vec<&RawValue>>(events).ok());
     let sent = sent.ok_or("events are no array")?;
     ensure!(sent.len() <= 500 && all.len() <= 500, "more than 500 events: {}", sent.len());

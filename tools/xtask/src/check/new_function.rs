@@ -18,9 +18,10 @@ pub async fn check(checkout: &Checkout) -> Result<Outcome> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.path("target"), |path| checkout.path(path));
     let copy = checkout.path("target/new");
     copied(checkout, &copy).await?;
-    let this = std::env::current_exe().context(|| "this program's own file is unknown".into())?;
     let tool = |program: &std::ffi::OsStr| Tool::new(program, &copy).env("CARGO_TARGET_DIR", &target);
-    let made = Outcome::of_one(&tool(this.as_os_str()).args(["new", NAME]).run().await?);
+    // The checkout's own program, run in the copy. Not this process's file: an earlier step may have built it anew.
+    let new = tool(&cargo()).args(["run", "--quiet", "--package", "xtask", "--manifest-path"]);
+    let made = Outcome::of_one(&new.arg(checkout.path("Cargo.toml")).args(["--", "new", NAME]).run().await?);
     if made.failed > 0 {
         return Ok(made);
     }
