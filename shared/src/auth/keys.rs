@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
 
 use crate::answer::{Problem, code};
 use crate::auth::token::SignedToken;
@@ -31,11 +32,11 @@ pub(crate) struct KeyStore {
     keys: RefCell<Vec<PublicKey>>,
     /// The legacy shared secret, once a token asked for it.
     secret: RefCell<Option<PublicKey>>,
-    /// When the set was taken in; `None` before the first time.
+    /// Those of `SUPABASE_JWKS`, which do not age. A token whose key is not among them makes the store fetch the issuer's
+    /// set as well, because a configuration may be older than a rotation; no token takes one of them away.
+    configured: RefCell<Vec<PublicKey>>,
+    /// When the set was last fetched; `None` before the first time.
     fetched_ms: Cell<Option<u64>>,
-    /// The set is the configured one, which does not age. It is replaced when a token names a key that is not in it: the
-    /// configuration may be older than a rotation.
-    is_configured: Cell<bool>,
     /// No refetch for an unknown key, nor after a failure, before this time.
     cooldown_until_ms: Cell<u64>,
     /// Somebody is fetching the set, and is waited for until then.
@@ -57,11 +58,12 @@ struct PublicKey {
 impl KeyStore {
     /// Which key set this is, by when it was taken in; `None` when it is time to look for another.
     pub(crate) fn epoch(&self, host: &dyn Host, config: &Config) -> Option<u64> {
-        let Some(fetched) = self.fetched_ms.get() else {
-            // A project with a shared secret may never need a set.
-            return config.jwt_secret.is_some().then_some(0);
-        };
-        (!self.is_older(FRESH_MS, host.now_ms())).then_some(fetched)
+        let fetched = self.fetched_ms.get();
+        // A project with a shared secret may never need a set.
+        if config.jwks.is_some() || config.jwt_secret.is_some() && fetched.is_none() {
+            return Some(fetched.unwrap_or(0));
+        }
+        fetched.filter(|_| !self.is_older(FRESH_MS, host.now_ms()))
     }
 
     /// The key a token names, with the algorithm that key is for.
@@ -81,8 +83,10 @@ impl KeyStore {
             None => {
                 // One the host cannot use is as good as none.
                 let key = host.import_key(found.algorithm, &found.jwk).await.ok_or_else(unknown)?;
-                let (mut keys, mut secret) = (self.keys.borrow_mut(), self.secret.borrow_mut());
-                if let Some(same) = keys.iter_mut().chain(secret.as_mut()).find(|known| known.jwk == found.jwk) {
+                let (mut keys, mut configured) = (self.keys.borrow_mut(), self.configured.borrow_mut());
+                let mut secret = self.secret.borrow_mut();
+                let all = keys.iter_mut().chain(configured.iter_mut()).chain(secret.as_mut());
+                for same in all.filter(|known| known.jwk == found.jwk) {
                     same.key = Some(key.clone());
                 }
                 key
@@ -104,9 +108,9 @@ impl KeyStore {
     /// The key of the issuer's set that a token names, the set fetched or refetched should it be time to.
     async fn of_set(&self, host: &dyn Host, config: &Config, token: &SignedToken<'_>) -> Result<PublicKey, Problem> {
         if let Some(configured) = &config.jwks
-            && self.fetched_ms.get().is_none()
+            && self.configured.borrow().is_empty()
         {
-            self.is_configured.set(self.replace(configured, host.now_ms()));
+            self.configured.replace(usable(configured).unwrap_or_default());
         }
         // What somebody else is fetching is for everybody: a key that was rotated must not look wrong meanwhile.
         let fetches = self.fetches.get();
@@ -118,49 +122,54 @@ impl KeyStore {
         }
         let is_old = self.is_older(FRESH_MS, now);
         let is_cooling = now < self.cooldown_until_ms.get();
-        let is_due = self.is_older(STALE_MS, now) || !is_cooling && (is_old || self.lacks(token, now));
+        let is_due = match config.jwks {
+            Some(_) => !is_cooling && (self.lacks(token, now) || self.fetched_ms.get().is_some() && is_old),
+            None => self.is_older(STALE_MS, now) || !is_cooling && (is_old || self.lacks(token, now)),
+        };
         if is_due && !is_told() && now >= self.fetching_until_ms.get() {
             let is_fetched = self.fetch(host, config).await;
             // Only now: somebody who asks and goes away must not keep a new key from everybody.
-            if !(is_fetched && is_old) {
+            if !(is_fetched && is_old) || config.jwks.is_some() {
                 self.cooldown_until_ms.set(host.now_ms() + COOLDOWN_MS);
             }
         }
-        if self.is_older(STALE_MS, now) {
+        if config.jwks.is_none() && self.is_older(STALE_MS, now) {
             return Err(Problem::new(
                 &code::KEYS_UNAVAILABLE,
                 "The issuer's key set could not be fetched, so no token can be checked. Try again shortly.",
             ));
         }
-        self.known(token).unwrap_or_else(|| Err(unknown()))
+        self.known(token, now).unwrap_or_else(|| Err(unknown()))
     }
 
     /// Whether the set was fetched longer ago than this, in milliseconds, or never.
     fn is_older(&self, than_ms: u64, now: u64) -> bool {
-        let is_older = |fetched| !self.is_configured.get() && now.saturating_sub(fetched) > than_ms;
-        self.fetched_ms.get().is_none_or(is_older)
+        self.fetched_ms.get().is_none_or(|fetched| now.saturating_sub(fetched) > than_ms)
     }
 
-    /// Whether there is no set that can be used, or no key in it for this token.
+    /// Whether no key is known for this token.
     fn lacks(&self, token: &SignedToken<'_>, now: u64) -> bool {
-        self.is_older(STALE_MS, now) || self.known(token).is_none()
+        self.known(token, now).is_none()
     }
 
-    /// Looks a token's key up among those known. A token without `kid` means the only key, where there is one.
-    fn known(&self, token: &SignedToken<'_>) -> Option<Result<PublicKey, Problem>> {
-        let keys = self.keys.borrow();
-        let found = match (&token.key_id, keys.as_slice()) {
-            (None, [only]) => only,
-            (None, _) => return None,
-            (Some(id), keys) => keys.iter().find(|key| key.id.as_ref() == Some(id))?,
+    /// Looks a token's key up in the fetched set, unless that is too old, and then among the configured keys. A token
+    /// without `kid` means the only key of a set, where there is one.
+    fn known(&self, token: &SignedToken<'_>, now: u64) -> Option<Result<PublicKey, Problem>> {
+        let (fetched, configured) = (self.keys.borrow(), self.configured.borrow());
+        let named = |keys: &[PublicKey]| match (&token.key_id, keys) {
+            (None, [only]) => Some(only.clone()),
+            (None, _) => None,
+            (Some(id), keys) => keys.iter().find(|key| key.id.as_ref() == Some(id)).cloned(),
         };
+        let usable = if self.is_older(STALE_MS, now) { &[] } else { fetched.as_slice() };
+        let found = named(usable).or_else(|| named(&configured))?;
         if found.algorithm.name() != token.algorithm {
             return Some(Err(Problem::new(
                 &code::UNSUPPORTED_ALGORITHM,
                 "The token's alg is not the one its key is for.",
             )));
         }
-        Some(Ok(found.clone()))
+        Some(Ok(found))
     }
 
     /// Fetches the issuer's key set. On failure the old one stays.
@@ -177,9 +186,6 @@ impl KeyStore {
             answer.status == 200
                 && String::from_utf8(answer.body.into_bytes()).is_ok_and(|set| self.replace(&set, host.now_ms()))
         });
-        if is_replaced {
-            self.is_configured.set(false);
-        }
         if self.fetching_until_ms.get() == awaited_ms {
             self.fetching_until_ms.set(0);
         }
@@ -187,20 +193,25 @@ impl KeyStore {
         is_replaced
     }
 
-    /// Replaces the known keys by those of a set that can be used, unless it is none.
+    /// Replaces the fetched keys by those of a set that can be used, unless it is none.
     fn replace(&self, set: &str, now: u64) -> bool {
-        let set = Members::parse(set).ok().and_then(|set| items(set.get("keys")?));
-        let Some(set) = set else {
+        let Some(keys) = usable(set) else {
             return false;
         };
-        let usable = set.into_iter().filter_map(|jwk| {
-            let (id, algorithm) = purpose(&Members::parse(jwk.get()).ok()?)?;
-            Some(PublicKey { id, algorithm, jwk: jwk.get().to_owned(), key: None })
-        });
-        self.keys.replace(usable.collect());
+        self.keys.replace(keys);
         self.fetched_ms.set(Some(now));
         true
     }
+}
+
+/// The keys of a set that can be used; `None` if it is no set.
+fn usable(set: &str) -> Option<Vec<PublicKey>> {
+    let set = Members::parse(set).ok().and_then(|set| items(set.get("keys")?))?;
+    let key = |jwk: &RawValue| {
+        let (id, algorithm) = purpose(&Members::parse(jwk.get()).ok()?)?;
+        Some(PublicKey { id, algorithm, jwk: jwk.get().to_owned(), key: None })
+    };
+    Some(set.into_iter().filter_map(key).collect())
 }
 
 fn unknown() -> Problem {
@@ -361,7 +372,24 @@ mod tests {
             assert_eq!(find(&keys, &host, &config, "made-up"), "unknown_key");
         }
         assert_eq!(host.sent.borrow().len(), 1, "then not again for a while");
-        assert_eq!(find(&keys, &host, &config, "k1"), "unknown_key", "the issuer has withdrawn it");
+        assert_eq!(find(&keys, &host, &config, "k1"), "ok", "what is configured stays");
+        // What was fetched ages as usual.
+        advance(&host, FRESH_MS + 1);
+        host.answer(200, &FakeHost::key_set(&["k3"]));
+        assert_eq!(find(&keys, &host, &config, "k2"), "unknown_key");
+    }
+
+    #[test]
+    fn a_made_up_key_id_takes_no_configured_key_away() {
+        for published in [FakeHost::key_set(&[]), FakeHost::key_set(&["other"]), "{}".to_owned()] {
+            let (host, keys) = (FakeHost::default(), KeyStore::default());
+            let config = config(Some(&FakeHost::key_set(&["k1"])));
+            host.answer(200, &published);
+            assert_eq!(find(&keys, &host, &config, "made-up"), "unknown_key");
+            assert_eq!(find(&keys, &host, &config, "k1"), "ok", "{published}");
+            advance(&host, 2 * STALE_MS);
+            assert_eq!(find(&keys, &host, &config, "k1"), "ok", "{published}, and the issuer is down since");
+        }
     }
 
     #[test]

@@ -27,8 +27,12 @@ pub fn respond<S: 'static>(
     request: web::Request,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Promise {
-    let begin = || Edge::new(Rc::new(WebHost::new()), function(), lookup);
-    let edge = isolate.with_borrow_mut(|edge| Rc::clone(edge.get_or_insert_with(begin)));
+    let edge = isolate.with_borrow(Option::clone).unwrap_or_else(|| {
+        // Made while nothing is borrowed: a host that throws here must not lock the isolate.
+        let edge = Edge::new(Rc::new(WebHost::new()), function(), lookup);
+        isolate.set(Some(Rc::clone(&edge)));
+        edge
+    });
     let arrival = Rc::new(edge.arrival(web::read_head(&request)));
     let (trapped_edge, trapped) = (Rc::clone(&edge), Rc::clone(&arrival));
     web::run(

@@ -106,6 +106,7 @@ impl Health {
             request: &context.arrival.request,
             request_id: &context.arrival.request_id,
             timeout_ms,
+            reads_whole: true,
             stats,
         };
         let found = services.upstream.call(rpc).await;

@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 /// The request headers a function may read. Adapters copy these and no others.
-pub static READ_HEADERS: [HeaderName; 14] = [
+pub static READ_HEADERS: [HeaderName; 15] = [
     header::ACCEPT,
     header::ACCESS_CONTROL_REQUEST_HEADERS,
     header::ACCESS_CONTROL_REQUEST_METHOD,
@@ -19,6 +19,7 @@ pub static READ_HEADERS: [HeaderName; 14] = [
     HeaderName::from_static("prefer"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
+    header::TRANSFER_ENCODING,
     HeaderName::from_static("x-request-id"),
 ];
 
@@ -51,6 +52,7 @@ pub const READ_BY_METHOD: [(&[&str], &[&str]); 3] = [
             "prefer",
             "traceparent",
             "tracestate",
+            "transfer-encoding",
             "x-request-id",
         ],
     ),

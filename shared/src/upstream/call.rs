@@ -60,6 +60,8 @@ pub(crate) struct Rpc<'a> {
     pub(crate) request_id: &'a str,
     /// How long all its tries together may take, in milliseconds.
     pub(crate) timeout_ms: u64,
+    /// Whether the response is needed completely, however long it is.
+    pub(crate) reads_whole: bool,
     /// Where what it costs is counted.
     pub(crate) stats: &'a CallStats,
 }
@@ -106,7 +108,7 @@ impl Upstream {
                 headers: &headers,
                 body: Some(rpc.arguments),
                 timeout_ms: left,
-                buffer: if rpc.request.method.is_safe() { BUFFER_BYTES } else { Outbound::WHOLE },
+                buffer: if rpc.request.method.is_safe() && !rpc.reads_whole { BUFFER_BYTES } else { Outbound::WHOLE },
             };
             let (failure, after) = match host.fetch(request).await {
                 Ok(response) => match transient(response) {
@@ -257,8 +259,16 @@ mod tests {
         let config = Rc::new(Config::read(&mut Variables::new(&lookup)));
         let upstream = Upstream { host: Rc::<FakeHost>::clone(&host), config, breaker: Rc::clone(breaker) };
         let stats = CallStats::default();
-        let rpc =
-            Rpc { function: "f", arguments: "{}", token: None, request, request_id: "r-1", timeout_ms, stats: &stats };
+        let rpc = Rpc {
+            function: "f",
+            arguments: "{}",
+            token: None,
+            request,
+            request_id: "r-1",
+            timeout_ms,
+            reads_whole: false,
+            stats: &stats,
+        };
         let outcome = match run(upstream.call(rpc)).unwrap() {
             Ok(answer) => answer.status.as_u16().to_string(),
             Err(problem) => {

@@ -46,7 +46,7 @@ impl Database {
         caller: &impl Identity,
         arguments: &impl Serialize,
     ) -> Result<Response, Problem> {
-        let found = self.send(function, caller, arguments).await?;
+        let found = self.send(function, caller, arguments, false).await?;
         let mut response = answer::json(found.status, found.body);
         for name in [LOCATION, ETAG] {
             if let Some(value) = found.headers.get(&name) {
@@ -65,7 +65,7 @@ impl Database {
         gone: &'static Code,
     ) -> Result<Response, Problem> {
         let stats = Rc::clone(&self.stats);
-        match self.send(function, caller, arguments).await {
+        match self.send(function, caller, arguments, false).await {
             Err(problem) if problem.code != gone || stats.retries.get() == 0 => Err(problem),
             _ => Ok(answer::empty(StatusCode::NO_CONTENT)),
         }
@@ -78,7 +78,7 @@ impl Database {
         caller: &impl Identity,
         arguments: &impl Serialize,
     ) -> Result<T, Problem> {
-        let found = self.send(function, caller, arguments).await?;
+        let found = self.send(function, caller, arguments, true).await?;
         serde_json::from_slice(&found.body.into_bytes()).map_err(|_| unexpected())
     }
 
@@ -89,6 +89,7 @@ impl Database {
         function: &str,
         caller: &impl Identity,
         arguments: &impl Serialize,
+        reads_whole: bool,
     ) -> Result<Inbound, Problem> {
         let arguments = serde_json::to_string(arguments)
             .map_err(|_| Problem::new(&code::INTERNAL, "The arguments of the database function cannot be written."))?;
@@ -99,6 +100,7 @@ impl Database {
             request: &self.request,
             request_id: &self.request_id,
             timeout_ms: self.upstream.config.timeout_ms,
+            reads_whole,
             stats: &self.stats,
         };
         let found = self.upstream.call(rpc).await?;

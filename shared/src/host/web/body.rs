@@ -7,11 +7,13 @@ use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request};
 use super::task::outcome;
 use crate::host::BodyError;
 
-/// Reads a body whose length is known and within the limit.
-pub(super) async fn read_whole(request: &Request) -> Result<Vec<u8>, BodyError> {
+/// Reads a body that says that it is within the limit. One that is longer all the same (hosts let a `Content-Length` pass
+/// beside a chunked body) never gets into the module's memory, which does not shrink.
+pub(super) async fn read_whole(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
     let promise = request.array_buffer().map_err(|_| BodyError::Interrupted)?;
     let buffer = outcome(promise.unchecked_into()).await.map_err(|_| BodyError::Interrupted)?;
-    Ok(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()).to_vec())
+    let bytes = Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>());
+    if bytes.length() as usize > limit { Err(BodyError::TooLarge) } else { Ok(bytes.to_vec()) }
 }
 
 /// Reads a body to its end. Over `limit` bytes the stream is cancelled there and then: `Content-Length` is a claim, the

@@ -91,12 +91,15 @@ async function readUpTo(response, buffer) {
   }
   const begun = await begin(body, buffer + 1);
   if (begun.byteLength <= buffer) return { body: begun, isWhole: true };
-  const { readable, writable } = new Pipe();
+  // On Workers only a stream of fixed length shows the caller that the response broke off.
+  const isPlain = length !== null && !response.headers.has("content-encoding");
+  const { readable, writable } = isPlain && FixedPipe ? new FixedPipe(Number(length)) : new Pipe();
   passOn(begun, body, writable).catch((reason) => body.cancel(reason).catch(() => {})); // the reader is gone
   return { body: readable, isWhole: false, first: begun[0] };
 }
 
 // Workers have a pipe that is not JavaScript, and a read that waits for so many bytes.
+const FixedPipe = globalThis.FixedLengthStream;
 const Pipe = globalThis.IdentityTransformStream ?? TransformStream;
 const readsAtLeast = globalThis.ReadableStreamBYOBReader?.prototype.readAtLeast !== undefined;
 

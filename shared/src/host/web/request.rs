@@ -1,6 +1,6 @@
 //! Between the web's `Request` and `Response` and the plain ones.
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -53,10 +53,9 @@ pub async fn read_body(request: &web_sys::Request, head: &Request, limit: usize)
         return Ok(Vec::new());
     }
     let length = head.header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length <= limit) {
-        let whole = body::read_whole(request).await?;
-        // What is longer than it says should not get here; should it, the limit still holds.
-        return if whole.len() <= limit { Ok(whole) } else { Err(BodyError::TooLarge) };
+    // A chunked body is as long as it is, whatever `Content-Length` says beside it (RFC 9112 section 6.3).
+    if length.is_some_and(|length| length <= limit) && head.header(TRANSFER_ENCODING).is_none() {
+        return body::read_whole(request, limit).await;
     }
     body::read_up_to(request.body(), limit).await
 }
