@@ -153,6 +153,45 @@ async fn a_streamed_body_that_stalls_is_an_error_when_the_time_is_up() {
     assert!(read(&written(answer::json(found.status, found.body))).await.is_err());
 }
 
+/// The time is for the upstream, not for a reader whose connection is slow.
+#[wasm_bindgen_test]
+async fn a_slow_reader_is_not_cut_off() {
+    let bytes: Vec<u8> = (0..=250).cycle().take(8 * 1024 * 1024).collect();
+    let sent = bytes.clone();
+    let upstream = Upstream::start(move |_, reply| {
+        reply.head(200, "{}");
+        reply.write_bytes(&sent);
+        reply.end();
+    })
+    .await;
+    let found = post(&upstream.url, 300).await.unwrap();
+    let response = written(answer::json(found.status, found.body));
+    driven(async { WebHost::default().sleep(900).await }).await;
+    assert!(body(&response).await == bytes);
+}
+
+/// As for `HEAD`, and where the page is known already.
+#[wasm_bindgen_test]
+async fn a_stream_that_goes_into_no_response_stops_the_sender() {
+    let closed = Rc::new(Cell::new(false));
+    let noted = Rc::clone(&closed);
+    let upstream = Upstream::start(move |_, reply| {
+        let noted = Rc::clone(&noted);
+        reply.on_close(move || noted.set(true));
+        reply.head(200, "{}");
+        reply.write_bytes(&[b'a'; 2 * BUFFER]);
+    })
+    .await;
+    drop(post(&upstream.url, 5000).await.unwrap());
+    for _ in 0..100 {
+        if closed.get() {
+            return;
+        }
+        driven(async { WebHost::default().sleep(20).await }).await;
+    }
+    panic!("the connection is still open");
+}
+
 #[wasm_bindgen_test]
 async fn who_reads_no_further_stops_the_sender() {
     let closed = Rc::new(Cell::new(false));

@@ -1,6 +1,7 @@
 //! Requests to other servers, and responses whose bodies stay in JavaScript.
 
 use std::any::Any;
+use std::cell::Cell;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use js_sys::{Array, Promise, Uint8Array};
@@ -29,6 +30,8 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     fn first(this: &Fetched) -> Option<u8>;
+
+    fn discard(stream: &JsValue);
 
     #[wasm_bindgen(js_name = sendRequest)]
     fn send(
@@ -74,16 +77,40 @@ pub(super) async fn fetch(request: Outbound<'_>) -> Result<Inbound, JsValue> {
     Ok(Inbound {
         status: StatusCode::from_u16(found.status()).unwrap_or(StatusCode::BAD_GATEWAY),
         headers,
-        body: Body::Held(Box::new(HeldValue { value: found.body(), is_whole: found.is_whole(), first: found.first() })),
+        body: Body::Held(Box::new(HeldValue {
+            value: found.body(),
+            is_whole: found.is_whole(),
+            first: found.first(),
+            is_taken: Cell::new(false),
+        })),
     })
 }
 
 /// A body that stays in JavaScript: a `Uint8Array` where it is whole, and else a stream.
 pub(super) struct HeldValue {
-    pub(super) value: JsValue,
+    value: JsValue,
     is_whole: bool,
     /// The first byte of a stream, where somebody has seen it.
     first: Option<u8>,
+    /// Whether it has gone into a response.
+    is_taken: Cell<bool>,
+}
+
+impl HeldValue {
+    /// The value, for a response.
+    pub(super) fn take(&self) -> JsValue {
+        self.is_taken.set(true);
+        self.value.clone()
+    }
+}
+
+impl Drop for HeldValue {
+    /// A stream that goes into no response (`HEAD`, 304, an error) would keep its upstream connection.
+    fn drop(&mut self) {
+        if !self.is_whole && !self.is_taken.get() {
+            discard(&self.value);
+        }
+    }
 }
 
 impl HeldBody for HeldValue {

@@ -68,22 +68,34 @@ export const makeResponse = (status, headers, body) => new Response(body, { stat
 // One request to another server. `body` is a Uint8Array of the whole response where it has at most `buffer` bytes, and
 // else a stream of all of it, of which `first` is the first byte.
 export async function sendRequest(method, url, headers, sent, ms, buffer, names) {
-  const response = await fetch(url, {
-    method,
-    headers: headersOf(headers),
-    body: sent,
-    redirect: "manual", // a token must not follow a redirect to another place
-    signal: AbortSignal.timeout(ms),
-  });
-  let head = "";
-  for (const name of names) {
-    const value = response.headers.get(name);
-    if (value !== null) head += (head && "\n") + name + "\n" + value;
+  const aborter = new AbortController();
+  const abort = () => aborter.abort(new DOMException("The upstream took too long", "TimeoutError"));
+  const timer = setTimeout(abort, ms);
+  try {
+    const response = await fetch(url, {
+      method,
+      headers: headersOf(headers),
+      body: sent,
+      redirect: "manual", // a token must not follow a redirect to another place
+      signal: aborter.signal,
+    });
+    let head = "";
+    for (const name of names) {
+      const value = response.headers.get(name);
+      if (value !== null) head += (head && "\n") + name + "\n" + value;
+    }
+    return { status: response.status, head, ...(await readUpTo(response, buffer, ms, abort)) };
+  } finally {
+    clearTimeout(timer);
   }
-  return { status: response.status, head, ...(await readUpTo(response, buffer)) };
 }
 
-async function readUpTo(response, buffer) {
+// Ends a stream that nobody will read, and with it the upstream connection.
+export const discard = (stream) => {
+  stream.cancel().catch(() => {});
+};
+
+async function readUpTo(response, buffer, ms, abort) {
   const { body } = response;
   const length = response.headers.get("content-length");
   if (body === null || buffer === 0xffffffff || (length !== null && Number(length) <= buffer)) {
@@ -94,7 +106,7 @@ async function readUpTo(response, buffer) {
   // On Workers only a stream of fixed length shows the caller that the response broke off.
   const isPlain = length !== null && !response.headers.has("content-encoding");
   const { readable, writable } = isPlain && FixedPipe ? new FixedPipe(Number(length)) : new Pipe();
-  passOn(begun, body, writable).catch((reason) => body.cancel(reason).catch(() => {})); // the reader is gone
+  passOn(begun, body, writable, ms, abort).catch(abort); // the reader is gone, or the upstream
   return { body: readable, isWhole: false, first: begun[0] };
 }
 
@@ -105,6 +117,8 @@ const readsAtLeast = globalThis.ReadableStreamBYOBReader?.prototype.readAtLeast 
 
 // Most responses are short, and memory for a long one costs more than all else here: so the first look is a short one.
 const FIRST_LOOK = 16384;
+// What is read of a stream at once after that.
+const PART = 65536;
 
 // The first bytes of a stream: so many, or fewer where it ends before.
 async function begin(stream, size) {
@@ -131,9 +145,24 @@ async function begin(stream, size) {
   return all;
 }
 
-async function passOn(begun, rest, writable) {
+// Passes a stream on. The upstream has `ms` for each part of it; how long the reader takes, whose connection may be slow,
+// is not counted.
+async function passOn(begun, rest, writable, ms, abort) {
   const writer = writable.getWriter();
-  await writer.write(begun);
-  writer.releaseLock();
-  await rest.pipeTo(writable);
+  const reader = readsAtLeast ? rest.getReader({ mode: "byob" }) : rest.getReader();
+  writer.closed.catch(abort); // the reader may go while the upstream is waited for
+  try {
+    for (let part = begun, isLast = false; ; ) {
+      await writer.write(part);
+      if (isLast) return await writer.close();
+      const timer = setTimeout(abort, ms);
+      const { done, value } = readsAtLeast ? await reader.readAtLeast(PART, new Uint8Array(PART)) : await reader.read();
+      clearTimeout(timer);
+      part = value ?? new Uint8Array();
+      isLast = done || (readsAtLeast && part.byteLength < PART);
+    }
+  } catch (reason) {
+    writer.abort(reason).catch(() => {});
+    throw reason;
+  }
 }

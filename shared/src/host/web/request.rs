@@ -66,7 +66,7 @@ pub fn write_response(response: Response) -> JsValue {
     let body = match body {
         Body::Empty => JsValue::NULL,
         Body::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
-        Body::Held(held) => held.as_any().downcast_ref().map_or(JsValue::NULL, |held: &HeldValue| held.value.clone()),
+        Body::Held(held) => held.as_any().downcast_ref().map_or(JsValue::NULL, HeldValue::take),
     };
     // Fails only for a body where there may be none, or a header that is none: nothing in this repository makes one.
     make_response(head.status.as_u16(), &lines(&head.headers), &body).unwrap_or_else(|_| no_response())
