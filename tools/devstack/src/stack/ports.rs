@@ -24,9 +24,21 @@ pub fn of(listener: &TcpListener) -> Result<u16> {
     listener.local_addr().map(|address| address.port()).context(|| "A listener lost its port".into())
 }
 
+/// Where [`free`] looks. Below the ports that systems give to outgoing connections (Linux from 32768, macOS from 49152), so
+/// that no connection takes one before the program that is to open it.
+const FREE: std::ops::Range<u16> = 20_000..32_000;
+
 /// Ports that were free a moment ago, all different, for programs that open their own.
 pub fn free(count: usize) -> Result<Vec<u16>> {
-    let listeners: Vec<TcpListener> = (0..count).map(|_| take(0, "the stack", "try again")).collect::<Result<_>>()?;
+    // From anywhere in the range, so that two stacks that start at once do not take the same.
+    let [low, high, ..] = *uuid::Uuid::new_v4().as_bytes();
+    let first = FREE.start + u16::from_le_bytes([low, high]) % (FREE.end - FREE.start);
+    let all = (first..FREE.end).chain(FREE.start..first);
+    // All held until there are enough.
+    let listeners: Vec<_> = all.filter_map(|port| take(port, "the stack", "try again").ok()).take(count).collect();
+    if listeners.len() < count {
+        return Err(Error::new(format!("no {count} ports from {} to {} are free", FREE.start, FREE.end)));
+    }
     listeners.iter().map(of).collect()
 }
 
