@@ -37,6 +37,13 @@ fn sources() -> Vec<String> {
     sources
 }
 
+/// What begins the rows of a page's tables, in backticks.
+fn names_in_tables(page: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(repository().join(page)).unwrap();
+    let names = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
 #[test]
 fn errors_md_lists_exactly_the_codes_there_are() {
     let text = std::fs::read_to_string(repository().join("docs/errors.md")).unwrap();
@@ -50,12 +57,7 @@ fn errors_md_lists_exactly_the_codes_there_are() {
 
 #[test]
 fn errors_md_lists_exactly_the_field_codes_there_are() {
-    let text = std::fs::read_to_string(repository().join("docs/errors.md")).unwrap();
-    let listed: BTreeSet<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let listed = names_in_tables("docs/errors.md");
     // A Fault is the only way a field code comes to be.
     let mut known = BTreeSet::new();
     for source in sources() {
@@ -78,12 +80,7 @@ fn errors_md_lists_exactly_the_field_codes_there_are() {
 
 #[test]
 fn configuration_md_lists_exactly_the_variables_that_are_read() {
-    let text = std::fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
-    let listed: BTreeSet<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let listed = names_in_tables("docs/configuration.md");
     let mut known = BTreeSet::new();
     let functions = checkout().functions().unwrap().into_iter();
     let sources = functions.map(|function| format!("functions/{}/src/lib.rs", function.name));

@@ -16,7 +16,7 @@ use crate::scene::Scene;
 /// One caller, whose answer is looked at; then the same request again; then several who insist.
 pub(crate) async fn attempt(scene: Arc<Scene>, breaks: Vec<Break>, sees: Sees) {
     let verdict = look_closely(&scene, &breaks, sees).await;
-    // A 502 that no repetition cures is not one to insist on, and who is told to wait waits.
+    // Nobody retries here: this 502 stays however often it is retried, and a 429 asks for a pause.
     let breaks = if matches!(sees, Sees::Problem { status: 429 | 502, .. }) { Vec::new() } else { breaks };
     insist_through(&scene, &breaks).await;
     verdict.unwrap_or_else(|error| panic!("{error}"));

@@ -73,7 +73,7 @@ pub struct Memory {
     pub peak: u64,
 }
 
-/// Bytes in megabytes, as memory is told.
+/// Bytes as megabytes, for the tables.
 #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
 pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
