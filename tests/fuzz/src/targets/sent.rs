@@ -112,10 +112,17 @@ fn raw(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }
 
+/// Whether the body is a line of JSON for each event.
+fn is_lines(told: &Told) -> bool {
+    let content_type = told.request.header("content-type").unwrap_or_default();
+    content_type.to_ascii_lowercase().starts_with("application/x-ndjson")
+}
+
 /// Who it is sent as: the caller, by the token they brought, and nobody else.
 fn headers(told: &Told, given: &Members, is_nobody: bool, is_public: bool) -> Result<(), String> {
     let brought = bearer(&told.request).ok().flatten().map(str::to_owned);
-    let in_body = given.string("access_token").map(|token| token.trim().to_owned());
+    // A line is an event, and an event carries no token.
+    let in_body = given.string("access_token").filter(|_| !is_lines(told)).map(|token| token.trim().to_owned());
     let is_one = brought.is_none() || in_body.is_none() || brought == in_body;
     ensure!(is_one, "two tokens are taken: {brought:?} {in_body:?}");
     let brought = brought.or(in_body);
@@ -209,8 +216,7 @@ fn is_same(name: &str, sent: &str, given: &str) -> bool {
 
 /// Whether the events that were sent are those that were given, in their order, each with an id of its own.
 fn events(told: &Told, arguments: &Members, given: &Members, body: &str) -> Result<(), String> {
-    let content_type = told.request.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let all: Vec<&str> = if content_type.starts_with("application/x-ndjson") {
+    let all: Vec<&str> = if is_lines(told) {
         body.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty()).collect()
     } else if let Some(events) = given.get("events") {
         serde_json::from_str::<Vec<&RawValue>>(events).unwrap_or_default().into_iter().map(RawValue::get).collect()
