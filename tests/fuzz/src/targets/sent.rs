@@ -223,6 +223,7 @@ fn events(told: &Told, arguments: &Members, given: &Members, body: &str) -> Resu
     } else {
         vec![body]
     };
+    let is_alone = !is_lines(told) && given.get("events").is_none();
     let prefer = told.request.header("prefer").unwrap_or_default();
     let is_asked =
         |(name, value): (Cow<'_, str>, Cow<'_, str>)| name == "beacon" || name == "handling" && value == "lenient";
@@ -237,7 +238,7 @@ fn events(told: &Told, arguments: &Members, given: &Members, body: &str) -> Resu
     for event in &sent {
         let event = Members::of(event.get()).ok_or("an event is no object")?;
         bounds(&event)?;
-        let is_of = |given: &&str| Members::of(given).is_some_and(|given| is_event(&event, &given));
+        let is_of = |given: &&str| Members::of(given).is_some_and(|given| is_event(&event, &given, is_alone));
         let given = rest.find(is_of).ok_or_else(|| format!("an event from nowhere: {:?}", event.0))?;
         let id = event.string("id").filter(|id| is_uuid(id)).ok_or("an event without an id")?;
         match Members::of(given).and_then(|given| given.string("id")) {
@@ -270,11 +271,11 @@ fn is_told(text: &str) -> bool {
     serde_json::from_str::<Vec<Value>>(list).is_ok_and(|list| !list.is_empty())
 }
 
-/// Whether an event says what was given, but for an id that was made.
-fn is_event(event: &Members, given: &Members) -> bool {
+/// Whether an event says what was given, but for an id that was made and, where it is the whole body, the sender's token.
+fn is_event(event: &Members, given: &Members, is_alone: bool) -> bool {
     let is_kept = |(name, value): &(String, &RawValue)| {
         value.get() == "null"
-            || name == "access_token"
+            || is_alone && name == "access_token"
             || event.get(name).is_some_and(|sent| is_same(name, sent, value.get()))
     };
     !given.repeats()
