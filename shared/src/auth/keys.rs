@@ -184,7 +184,7 @@ impl KeyStore {
         let request = Outbound { method: "GET", url: &url, headers: &headers, body: None, timeout_ms, buffer };
         let replacing = async {
             let response = host.fetch(request).await.ok().filter(|response| response.status == 200)?;
-            let set = KeySet::parse(std::str::from_utf8(&response.body.into_bytes()).ok()?)?;
+            let set = KeySet::parse(std::str::from_utf8(&response.body.into_bytes().ok()?).ok()?)?;
             self.fetched.replace(set);
             self.fetched_ms.set(Some(host.now_ms()));
             Some(())

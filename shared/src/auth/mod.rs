@@ -146,9 +146,44 @@ fn check_form(token: &str) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer;
+    use std::rc::Rc;
+
+    use super::{Authenticator, bearer};
+    use crate::config::{Config, Variables};
     use crate::host::Request;
+    use crate::host::fake::{FakeHost, run};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    #[test]
+    fn a_token_of_the_shared_secret_stays_remembered_when_a_key_set_grows_old() {
+        const SECRET: &str = "a-shared-secret-of-32-characters";
+        const CLAIMS: &str = r#"{"iss":"https://abc.supabase.co/auth/v1","sub":"018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e",
+            "aud":"authenticated","role":"authenticated","exp":1800009999}"#;
+        let host = Rc::new(FakeHost::default());
+        let lookup = |name: &str| match name {
+            "SUPABASE_URL" => Some("https://abc.supabase.co".to_owned()),
+            "SUPABASE_PUBLISHABLE_KEY" => Some("sb_publishable_x".to_owned()),
+            "SUPABASE_JWT_SECRET" => Some(SECRET.to_owned()),
+            _ => None,
+        };
+        let mut variables = Variables::new(&lookup);
+        let config = Rc::new(Config::read(&mut variables));
+        let authenticator = Authenticator::new(Rc::<FakeHost>::clone(&host), config, &mut variables);
+        let is_let_in = |token: &str| run(authenticator.authenticate(token)).unwrap().is_ok();
+        // The fake host finds a signature good that is the key's own text.
+        let key = URL_SAFE_NO_PAD.encode(SECRET);
+        let legacy = [r#"{"alg":"HS256"}"#, CLAIMS, &key].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        assert!(is_let_in(&FakeHost::token("k1", CLAIMS)));
+        host.now_ms.set(host.now_ms.get() + 11 * 60 * 1000);
+        let verified = host.verified.get();
+        for _ in 0..5 {
+            assert!(is_let_in(&legacy));
+        }
+        assert_eq!(host.verified.get(), verified + 1);
+    }
 
     fn token(header: &str) -> Result<Option<String>, &'static str> {
         let mut request = Request::new("GET", "/");
