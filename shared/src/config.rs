@@ -27,7 +27,7 @@ pub struct Config {
     pub publishable_key: String,
     /// What a token's `iss` must be.
     pub issuer: String,
-    /// A fixed key set, instead of the one the issuer publishes.
+    /// A fixed key set, instead of the one the issuer publishes, as its text. Whoever verifies tokens reads it.
     pub jwks: Option<String>,
     /// The shared secret of a legacy project, with which its HS256 tokens are verified.
     pub jwt_secret: Option<String>,
@@ -183,7 +183,7 @@ impl Config {
             issuer: variables.get("SUPABASE_JWT_ISSUER").unwrap_or_else(|| format!("{supabase_url}/auth/v1")),
             supabase_url,
             publishable_key,
-            jwks: variables.read("SUPABASE_JWKS", key_set),
+            jwks: variables.get("SUPABASE_JWKS"),
             jwt_secret: variables
                 .read("SUPABASE_JWT_SECRET", |secret| (secret.len() >= SECRET_MIN_BYTES).then(|| secret.to_owned())),
             timeout_ms: variables.read("SUPABASE_TIMEOUT", milliseconds).unwrap_or(DEFAULT_TIMEOUT_MS),
@@ -253,13 +253,6 @@ fn base_url(url: &str) -> Option<String> {
     (!host.is_empty() && is_header_value(host) && !host.contains(['/', '?', '#', '@'])).then(|| url.to_owned())
 }
 
-/// A JSON Web Key Set, or the bare array of keys some of the platform's versions hand over.
-fn key_set(text: &str) -> Option<String> {
-    let text = if text.starts_with('[') { format!("{{\"keys\":{text}}}") } else { text.to_owned() };
-    let set: Value = serde_json::from_str(&text).ok()?;
-    set.get("keys")?.is_array().then_some(text)
-}
-
 /// Seconds with up to three decimals, as milliseconds.
 fn milliseconds(text: &str) -> Option<u64> {
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
@@ -273,7 +266,7 @@ fn milliseconds(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AllowedOrigins, Config, Variables, base_url, key_set, milliseconds, type_base};
+    use super::{AllowedOrigins, Config, Variables, base_url, milliseconds, type_base};
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -302,7 +295,6 @@ mod tests {
         let wrong = [
             ("SUPABASE_URL", "abc.supabase.co"),
             ("SUPABASE_PUBLISHABLE_KEY", "sb_secret_x"),
-            ("SUPABASE_JWKS", "{}"),
             ("SUPABASE_TIMEOUT", "soon"),
         ];
         assert_eq!(read(&wrong).unwrap_err(), wrong.map(|(name, _)| name));
@@ -421,14 +413,10 @@ mod tests {
         }
 
         #[test]
-        fn no_value_makes_a_reader_panic(text in any::<String>(), json in "[\\[\\]{}\"keys:,]{0,12}") {
-            for text in [text, json] {
-                let origin = base_url(&text);
-                prop_assert!(origin.is_none_or(|url| url.starts_with("http") && !url.ends_with('/')));
-                let set = key_set(&text);
-                prop_assert!(set.is_none_or(|set| serde_json::from_str::<serde_json::Value>(&set).unwrap()["keys"].is_array()));
-                let _ = milliseconds(&text);
-            }
+        fn no_value_makes_a_reader_panic(text in any::<String>()) {
+            let origin = base_url(&text);
+            prop_assert!(origin.is_none_or(|url| url.starts_with("http") && !url.ends_with('/')));
+            let _ = milliseconds(&text);
         }
     }
 }

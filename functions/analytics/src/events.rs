@@ -101,10 +101,10 @@ pub(crate) async fn record(
     if let Some(rejected) = batch.rejected {
         response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
         let listed = rejected.get(..MAX_ERRORS).unwrap_or(&rejected);
-        answer::add_member(&mut response, "rejected", &serde_json::to_string(listed).unwrap_or_default());
+        answer::add_member(&mut response, "rejected", &serde_json::to_string(listed).unwrap_or_default())?;
         if rejected.len() > MAX_ERRORS {
             let omitted = rejected.len() - MAX_ERRORS;
-            answer::add_member(&mut response, "rejected_omitted", &omitted.to_string());
+            answer::add_member(&mut response, "rejected_omitted", &omitted.to_string())?;
         }
     }
     Ok(response)

@@ -47,8 +47,8 @@ pub enum LogLevel {
 
 /// Keeps a line.
 pub(crate) async fn record(
-    Input(line): Input<RecordLog>,
     Visitor(caller): Visitor,
+    Input(line): Input<RecordLog>,
     database: Database,
 ) -> Result<Response, Problem> {
     database.call("record_log", &caller, &line).await

@@ -1,7 +1,7 @@
 //! Where to turn in a crisis. It goes with every response to a message that showed a risk, above all with those that
 //! say that something went wrong.
 
-use shared::answer;
+use shared::answer::{self, Problem};
 use shared::host::{Request, Response};
 use shared::http::Method;
 use shared::request::RequestBody;
@@ -26,10 +26,16 @@ const RISK: &str = "risk";
 
 /// Adds the helplines to every response to a body with `risk`, whatever the path and whatever came of it: nobody in a
 /// crisis should hear of a typing error alone. A body that cannot be read may have said so.
-pub(crate) fn always(settings: &Settings, request: &Request, body: &RequestBody, response: &mut Response) {
+pub(crate) fn always(
+    settings: &Settings,
+    request: &Request,
+    body: &RequestBody,
+    response: &mut Response,
+) -> Result<(), Problem> {
     if matches!(request.method, Method::POST | Method::PUT) && body.has(RISK).unwrap_or(true) {
-        answer::add_member(response, "crisis", settings.crisis.as_deref().unwrap_or(CRISIS));
+        answer::add_member(response, "crisis", settings.crisis.as_deref().unwrap_or(CRISIS))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

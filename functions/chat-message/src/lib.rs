@@ -36,6 +36,8 @@ pub use summaries::SummaryType;
 
 /// The session is not there, or not the caller's: the two look the same.
 pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
+/// The session was deleted.
+pub const SESSION_DELETED: Code = Code { name: "session_deleted", status: 410, title: "The session was deleted" };
 /// The session has no summary of this type.
 pub const SUMMARY_NOT_FOUND: Code = Code { name: "summary_not_found", status: 404, title: "No such summary" };
 /// The id stands for another message.
@@ -43,11 +45,14 @@ pub const ID_REUSED: Code = Code { name: "id_reused", status: 409, title: "The i
 
 const NO_SESSION: DatabaseError =
     DatabaseError::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
+const DELETED_SESSION: DatabaseError =
+    DatabaseError::new(&SESSION_DELETED, "The session was deleted by its owner; its id is never used again.");
 /// What database functions that take a session raise.
-const OF_SESSIONS: &[DatabaseError] = &[NO_SESSION];
+const OF_SESSIONS: &[DatabaseError] = &[NO_SESSION, DELETED_SESSION];
 /// What `save_message` raises.
 const OF_SAVING: &[DatabaseError] = &[
     NO_SESSION,
+    DELETED_SESSION,
     DatabaseError::new(
         &ID_REUSED,
         "This id already stands for another message of the session. Make a new id for a new message.",
@@ -57,7 +62,7 @@ const OF_SAVING: &[DatabaseError] = &[
 ];
 /// What `get_session_summary` raises.
 const OF_SUMMARIES: &[DatabaseError] =
-    &[NO_SESSION, DatabaseError::new(&SUMMARY_NOT_FOUND, "The session has no summary of this type.")];
+    &[NO_SESSION, DELETED_SESSION, DatabaseError::new(&SUMMARY_NOT_FOUND, "The session has no summary of this type.")];
 
 /// Configuration of this function's own.
 #[derive(Debug)]

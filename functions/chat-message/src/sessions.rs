@@ -7,7 +7,7 @@ use shared::host::Response;
 use shared::request::{Id, Request};
 use shared::upstream::Database;
 
-use crate::SESSION_NOT_FOUND;
+use crate::SESSION_DELETED;
 
 /// Which page of the caller's sessions.
 #[derive(Debug, Request)]
@@ -49,5 +49,5 @@ pub(crate) async fn delete(
     Query(session): Query<OneSession>,
     database: Database,
 ) -> Result<Response, Problem> {
-    database.delete("delete_session", &caller, &session, &SESSION_NOT_FOUND).await
+    database.delete("delete_session", &caller, &session, &SESSION_DELETED).await
 }

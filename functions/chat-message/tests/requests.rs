@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use chat_message::{Settings, function};
 use shared::edge::Edge;
-use shared::host::fake::{FakeHost, Sent, run};
-use shared::host::{BodyError, FetchError, Host, Request, Response};
+use shared::host::fake::{FakeHost, Sent, inbound, run};
+use shared::host::{BodyError, FetchError, Host, Inbound, Request, Response};
 use shared::http::HeaderName;
 use shared::request::Id;
 use shared::serde_json::{Value, from_str, json};
@@ -95,7 +95,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 }
 
 fn text(response: Response) -> String {
-    String::from_utf8(response.into_body().into_bytes()).unwrap()
+    String::from_utf8(response.into_body().into_bytes().unwrap()).unwrap()
 }
 
 fn json_of(text: &str) -> Value {
@@ -489,14 +489,76 @@ fn a_deep_health_check_asks_the_database_once_in_ten_seconds() {
 
 #[test]
 fn a_session_that_a_lost_try_has_deleted_is_deleted() {
-    let gone = r#"{"code":"PT404","message":"session_not_found"}"#;
-    let deleted = |lost_first: bool| {
+    let answered = |first: Option<Result<Inbound, FetchError>>, last: (u16, &str)| {
         let (edge, host) = edge();
-        if lost_first {
-            host.responses.borrow_mut().push_back(Err(FetchError::Unreachable));
-        }
-        host.answer(404, gone);
+        host.responses.borrow_mut().extend(first);
+        host.answer(last.0, last.1);
         answer(&edge, request("DELETE", &format!("/sessions/{SESSION}"), "")).status().as_u16()
     };
-    assert_eq!((deleted(true), deleted(false)), (204, 404));
+    let deleted = (410, r#"{"code":"PT410","message":"session_deleted"}"#);
+    let never_there = (404, r#"{"code":"PT404","message":"session_not_found"}"#);
+    let lost = || Some(Err(FetchError::Unreachable));
+    assert_eq!(answered(None, deleted), 410, "somebody else, or an earlier request, has deleted it");
+    assert_eq!((answered(lost(), deleted), answered(lost(), (200, "{}"))), (204, 204));
+    assert_eq!((answered(None, never_there), answered(lost(), never_there)), (404, 404));
+    // A first try that cannot have been executed has deleted nothing.
+    for (status, body, expected) in [
+        (502, "", 204),
+        (503, "", 204),
+        (503, r#"{"code":"PGRST001"}"#, 204),
+        (400, r#"{"code":""}"#, 204),
+        (503, r#"{"code":"PGRST000"}"#, 410),
+        (503, r#"{"code":"PGRST002"}"#, 410),
+        (503, r#"{"code":"PGRST003"}"#, 410),
+        (401, r#"{"code":"PGRST303","message":"JWT issued at future"}"#, 410),
+    ] {
+        assert_eq!(answered(Some(Ok(inbound(status, &[], body))), deleted), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_deleted_session_is_410_for_every_request() {
+    let deleted = r#"{"code":"PT410","message":"session_deleted"}"#;
+    for given in [
+        request("POST", "/", &save_body()),
+        request("GET", &format!("/?session_id={SESSION}"), ""),
+        request("GET", &format!("/sessions/{SESSION}"), ""),
+        request("GET", &format!("/sessions/{SESSION}/summaries/partial"), ""),
+        request("PUT", &format!("/sessions/{SESSION}/summaries/partial"), r#"{"summary_data":{}}"#),
+    ] {
+        let what = format!("{:?}", given.head);
+        let (response, _) = respond(given, Some((410, deleted)));
+        assert_eq!(response.status(), 410, "{what}");
+        assert!(text(response).contains(r#""code":"session_deleted""#), "{what}");
+    }
+}
+
+#[test]
+fn the_key_set_is_fetched_anew_after_a_response_before_it_is_old() {
+    let (edge, host) = edge_with(&|name| variables(name).filter(|_| name != "SUPABASE_JWKS"));
+    host.answer(200, &FakeHost::key_set(&["k1"]));
+    host.answer(200, "{}");
+    assert_eq!(answer(&edge, request("POST", "/", &save_body())).status(), 200);
+    assert!(edge.afterwards().is_none());
+    host.now_ms.set(host.now_ms() + 6 * 60 * 1000);
+    host.answer(200, "{}");
+    assert_eq!(answer(&edge, request("POST", "/", &save_body())).status(), 200);
+    assert_eq!(host.sent.borrow().len(), 3, "the response has waited for nothing else");
+    host.answer(200, &FakeHost::key_set(&["k1"]));
+    run(edge.afterwards().unwrap()).unwrap();
+    assert!(host.sent.borrow()[3].url.ends_with("/jwks.json"));
+    assert!(edge.afterwards().is_none());
+}
+
+#[test]
+fn a_configured_key_set_that_is_none_is_named() {
+    for wrong in ["{}", "[{}]", r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#] {
+        let lookup = |name: &str| if name == "SUPABASE_JWKS" { Some(wrong.to_owned()) } else { variables(name) };
+        let (edge, host) = edge_with(&lookup);
+        let response = answer(&edge, request("POST", "/", &save_body()));
+        assert_eq!(response.status(), 500, "{wrong}");
+        let body = text(response);
+        assert!(body.contains(r#""code":"misconfigured""#) && body.contains("SUPABASE_JWKS"), "{body}");
+        assert!(host.sent.borrow().is_empty());
+    }
 }

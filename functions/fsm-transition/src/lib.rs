@@ -29,6 +29,8 @@ pub use openapi::openapi;
 
 /// The session is not there, or not the caller's: the two look the same.
 pub const SESSION_NOT_FOUND: Code = Code { name: "session_not_found", status: 404, title: "No such session" };
+/// The session was deleted.
+pub const SESSION_DELETED: Code = Code { name: "session_deleted", status: 410, title: "The session was deleted" };
 /// There is no such machine.
 pub const MACHINE_NOT_FOUND: Code = Code { name: "machine_not_found", status: 404, title: "No such machine" };
 /// The id stands for another move.
@@ -57,11 +59,15 @@ pub const DEFAULT_MACHINE: &str = "supportive-yarn";
 /// The session is not there.
 const NO_SESSION: DatabaseError =
     DatabaseError::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
+/// The session was there.
+const DELETED_SESSION: DatabaseError =
+    DatabaseError::new(&SESSION_DELETED, "The session was deleted by its owner; its id is never used again.");
 /// What `get_session_state` raises.
-const OF_STATES: &[DatabaseError] = &[NO_SESSION];
+const OF_STATES: &[DatabaseError] = &[NO_SESSION, DELETED_SESSION];
 /// What `transition_session` raises.
 const OF_MOVES: &[DatabaseError] = &[
     NO_SESSION,
+    DELETED_SESSION,
     DatabaseError::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
     DatabaseError::new(&ID_REUSED, "This id already stands for another move of the session."),
     DatabaseError::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),

@@ -7,8 +7,8 @@ mod word;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes a struct a request type: `FromRequest`, `Field` (so that it can be a field of another one), `Serialize`, and a
-/// draft `<Name>Draft` for rules across fields.
+/// Makes a struct a request type: `FromRequest`, `Serialize`, a draft `<Name>Draft` for rules across fields, and, if all its
+/// fields come from the body and it has no such rule, `Field`, so that it can be a field of another one.
 #[proc_macro_derive(Request, attributes(request))]
 pub fn derive_request(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -103,6 +103,12 @@ fn member(field: &Field) -> Result<Member<'_>> {
             Ok(())
         })?;
     }
+    if member.is_flattened && (member.from != From::Primary || member.is_optional) {
+        return Err(Error::new_spanned(
+            field,
+            "the fields of a flattened struct say themselves where they come from and whether they may be missing",
+        ));
+    }
     Ok(member)
 }
 
@@ -154,25 +160,33 @@ fn reading(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
         })
         .collect();
     let flattened: Vec<_> = members.iter().filter(|member| member.is_flattened).map(|member| member.ident).collect();
-    let path = members.iter().filter(|member| member.from == From::Path).map(|Member { ident, name, .. }| {
-        quote! {
+    let path = members.iter().filter_map(|Member { ident, name, is_flattened, from, .. }| match (is_flattened, from) {
+        (true, _) => Some(quote! { ::shared::request::ReadFields::set_path(&mut self.#ident, params, faults); }),
+        (false, From::Path) => Some(quote! {
             if let ::core::option::Option::Some(param) = params.next() {
                 let at = ::shared::request::At::Root;
                 self.#ident.read(::shared::request::Value::Text(param), &at.member(#name), faults);
             }
-        }
+        }),
+        _ => None,
     });
-    let headers = members.iter().filter_map(|Member { ident, name, from, .. }| {
-        let settle = match from {
-            From::IdempotencyKey => quote!(identify),
-            From::IfMatch => quote!(match_etag),
+    let headers = members.iter().filter_map(|Member { ident, name, is_flattened, from, .. }| {
+        let settle = match (is_flattened, from) {
+            (true, _) => {
+                return Some(quote! { ::shared::request::ReadFields::set_headers(&mut self.#ident, parts, faults); });
+            }
+            (false, From::IdempotencyKey) => quote!(identify),
+            (false, From::IfMatch) => quote!(match_etag),
             _ => return None,
         };
         Some(quote! { self.#ident.#settle(parts, &::shared::request::At::Root.member(#name), faults); })
     });
-    let required = members.iter().filter(|member| !member.is_optional && !member.is_flattened);
-    let required =
-        required.map(|Member { ident, name, .. }| quote! { self.#ident.require(&at.member(#name), faults); });
+    let required = members.iter().filter_map(|Member { ident, name, is_flattened, is_optional, .. }| {
+        if *is_flattened {
+            return Some(quote! { ::shared::request::ReadFields::require(&self.#ident, at, faults); });
+        }
+        (!is_optional).then(|| quote! { self.#ident.require(&at.member(#name), faults); })
+    });
     let values = members.iter().map(|Member { ident, is_optional, is_flattened, .. }| {
         let take = match (is_flattened, is_optional) {
             (true, _) => quote!(::shared::request::ReadFields::finish(self.#ident)),
@@ -211,9 +225,12 @@ fn reading(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
                 #set
             }
 
-            #[allow(unused_variables, unused_mut)]
-            fn set_path(&mut self, params: &[::std::string::String], faults: &mut ::shared::request::Faults) {
-                let mut params = params.iter();
+            #[allow(unused_variables)]
+            fn set_path(
+                &mut self,
+                params: &mut ::shared::request::Params<'_>,
+                faults: &mut ::shared::request::Faults,
+            ) {
                 #(#path)*
             }
 
@@ -234,7 +251,7 @@ fn reading(input: &DeriveInput, members: &[Member<'_>]) -> TokenStream {
     }
 }
 
-/// `FromRequest` and `Field` of the request type.
+/// `FromRequest`, and what makes the request type a part of others.
 fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_>]) -> TokenStream {
     let (name, draft) = (&input.ident, draft_name(input));
     let (title, docs) = (name.to_string(), docs(&input.attrs));
@@ -267,10 +284,13 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
 
             #[cfg(not(target_arch = "wasm32"))]
             fn bodies() -> ::std::vec::Vec<(&'static str, ::shared::serde_json::Value)> {
-                ::std::vec![("application/json", <Self as ::shared::request::Field>::schema())]
+                ::std::vec![("application/json", <Self as ::shared::request::Flatten>::body_schema())]
             }
         }
     };
+    let has_check = container.check.is_some();
+    let flattened = members.iter().filter(|member| member.is_flattened).map(|member| member.inner);
+    let field = is_field(container, members).then(|| field(name, &draft));
     let schemas = members.iter().map(|Member { name, inner, is_optional, is_flattened, from, docs, .. }| {
         if *is_flattened {
             return quote! { fields.extend(<#inner as ::shared::request::Flatten>::fields()); };
@@ -297,8 +317,22 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
     quote! {
         #from_request
 
+        // The rule of a flattened struct would never be asked.
+        #(const _: () = assert!(
+            !<#flattened as ::shared::request::Flatten>::HAS_CHECK,
+            "a flattened struct has no check: the struct around it has"
+        );)*
+
         impl ::shared::request::Flatten for #name {
             type Draft = #draft;
+
+            const HAS_CHECK: bool = #has_check;
+
+            #[cfg(not(target_arch = "wasm32"))]
+            fn body_schema() -> ::shared::serde_json::Value {
+                let fields = <Self as ::shared::request::Flatten>::fields();
+                ::shared::request::schema::titled(#title, #docs, ::shared::request::schema::body(&fields))
+            }
 
             #[cfg(not(target_arch = "wasm32"))]
             fn fields() -> ::shared::request::schema::Fields {
@@ -325,6 +359,19 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
             }
         }
 
+        #field
+    }
+}
+
+/// Whether the request type can be a field of another one, an object in the body: if nothing of it has to come from
+/// elsewhere, and no rule has to run once it is read.
+fn is_field(container: &Container, members: &[Member<'_>]) -> bool {
+    container.check.is_none() && members.iter().all(|member| member.from == From::Primary && !member.is_flattened)
+}
+
+/// `Field` of the request type.
+fn field(name: &Ident, draft: &Ident) -> TokenStream {
+    quote! {
         impl ::shared::request::Field for #name {
             fn parse(_: ::shared::request::Value<'_>) -> ::core::result::Result<Self, ::shared::answer::Fault> {
                 ::core::result::Result::Err(::shared::request::NOT_AN_OBJECT)
@@ -340,8 +387,7 @@ fn from_request(input: &DeriveInput, container: &Container, members: &[Member<'_
 
             #[cfg(not(target_arch = "wasm32"))]
             fn schema() -> ::shared::serde_json::Value {
-                let fields = <Self as ::shared::request::Flatten>::fields();
-                ::shared::request::schema::titled(#title, #docs, ::shared::request::schema::body(&fields))
+                <Self as ::shared::request::Flatten>::body_schema()
             }
         }
     }

@@ -41,21 +41,53 @@ pub fn set_header(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Adds a member to a response whose body is a JSON object. `value` must be JSON text.
-pub fn add_member(response: &mut Response, name: &str, value: &str) {
-    let mut body = std::mem::take(response.body_mut()).into_bytes();
+/// Adds a member to a response whose body is a JSON object. `value` must be JSON text. Fails for a body that is still on its
+/// way, as those of long responses to reads are.
+pub fn add_member(response: &mut Response, name: &str, value: &str) -> Result<(), Problem> {
+    let mut body = std::mem::take(response.body_mut()).into_bytes().map_err(|body| {
+        *response.body_mut() = body;
+        Problem::new(&code::INTERNAL, "Nothing can be added to a response that is still on its way.")
+    })?;
     body.truncate(body.trim_ascii_end().len());
     if body.pop_if(|last| *last == b'}').is_some() {
         let comma = if body.trim_ascii_end().ends_with(b"{") { "" } else { "," };
         body.extend_from_slice(format!("{comma}\"{name}\":{value}}}").as_bytes());
     }
     *response.body_mut() = Body::Bytes(body);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{add_member, json};
+    use crate::host::{Body, HeldBody};
     use http::StatusCode;
+    use std::any::Any;
+
+    /// A body of which only the first byte has come.
+    struct OnItsWay;
+
+    impl HeldBody for OnItsWay {
+        fn bytes(&self) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn ends(&self) -> (Option<u8>, Option<u8>) {
+            (Some(b'{'), None)
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_still_on_its_way_is_not_taken_for_an_empty_one() {
+        let mut response = json(StatusCode::OK, Body::Held(Box::new(OnItsWay)));
+        assert_eq!(add_member(&mut response, "b", "2").unwrap_err().code.name, "internal_error");
+        assert!(response.body().is_json_object(), "it is still there");
+        assert!(response.into_body().into_bytes().is_err());
+    }
 
     #[test]
     fn a_member_is_added_to_any_object() {
@@ -66,8 +98,8 @@ mod tests {
             (" { } ", r#" { "b":2}"#),
         ] {
             let mut response = json(StatusCode::OK, body);
-            add_member(&mut response, "b", "2");
-            assert_eq!(response.into_body().into_bytes(), expected.as_bytes(), "{body}");
+            add_member(&mut response, "b", "2").unwrap();
+            assert_eq!(response.into_body().into_bytes().unwrap(), expected.as_bytes(), "{body}");
         }
     }
 }

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(response.status(), 422);
         assert_eq!(header(&response, "content-type").as_deref(), Some("application/problem+json"));
         assert_eq!(
-            String::from_utf8(response.into_body().into_bytes()).unwrap(),
+            String::from_utf8(response.into_body().into_bytes().unwrap()).unwrap(),
             r#"{"type":"/docs/errors.md#validation_failed","title":"Some fields are not valid","status":422,"detail":"Some fields are not valid; errors lists them all.","code":"validation_failed","request_id":"r-1","errors":[{"pointer":"/message","code":"too_long","detail":"must be at most 9 characters long"}]}"#
         );
     }

@@ -4,8 +4,10 @@
 //! refuses early what PostgREST would refuse anyway; PostgREST and Row Level Security remain the authority.
 
 mod claims;
+mod key_set;
 mod keys;
 mod memory;
+mod single_flight;
 mod token;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,11 +16,11 @@ use std::rc::Rc;
 use uuid::Uuid;
 
 use crate::answer::{Problem, code};
-use crate::config::Config;
+use crate::config::{Config, Variables};
 use crate::host::{Host, Request};
 use crate::upstream::Identity;
 use claims::Claims;
-use keys::KeyStore;
+use keys::{Found, KeyStore};
 use memory::Memory;
 use token::SignedToken;
 
@@ -55,25 +57,36 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Knows nobody yet.
-    pub fn new(host: Rc<dyn Host>, config: Rc<Config>) -> Self {
+    /// Knows nobody yet. A key set of the configuration that cannot be used is noted in `variables`.
+    pub fn new(host: Rc<dyn Host>, config: Rc<Config>, variables: &mut Variables) -> Self {
         let mut secret = [0; 16];
         host.random(&mut secret);
-        Self { host, config, keys: KeyStore::default(), memory: Memory::new(secret) }
+        let keys = KeyStore::new(&config, variables);
+        Self { host, config, keys, memory: Memory::new(secret) }
+    }
+
+    /// Whether the issuer's key set should be fetched anew while nobody waits for it.
+    pub fn is_refresh_due(&self) -> bool {
+        self.keys.is_refresh_due()
+    }
+
+    /// Fetches the issuer's key set anew, if that is due.
+    pub async fn refresh(&self) {
+        self.keys.refresh(&*self.host, &self.config).await;
     }
 
     /// Verifies a token. Costs one verification by the host, and none when the token was verified a moment ago.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
         check_form(token)?;
         let Self { host, config, keys, memory } = self;
-        let now = host.now_ms() / 1000;
-        // Without a fresh key set nobody is remembered: a key that was revoked ends with its set.
-        let known = keys.epoch(&**host, config).and_then(|epoch| memory.get(token, epoch, now));
-        let user = match known {
+        let now_ms = host.now_ms();
+        let now = now_ms / 1000;
+        // A key that was revoked ends with its set.
+        let user = match memory.get(token, keys.epoch(now_ms), now) {
             Some(user) => user,
             None => {
                 let parsed = SignedToken::parse(token)?;
-                let (algorithm, key) = keys.find(&**host, config, &parsed).await?;
+                let Found { algorithm, key, epoch } = keys.find(&**host, config, &parsed).await?;
                 if !host.verify(algorithm, &key, &parsed.signature, parsed.signed.as_bytes()).await {
                     return Err(Problem::new(
                         &code::BAD_SIGNATURE,
@@ -82,9 +95,7 @@ impl Authenticator {
                 }
                 let (expires, subject) = Claims::parse(&parsed.payload)?.check(&config.issuer, now)?;
                 let user = hash(subject);
-                if let Some(epoch) = keys.epoch(&**host, config) {
-                    memory.insert(token, epoch, now, expires, user);
-                }
+                memory.insert(token, epoch, now, expires, user);
                 user
             }
         };
@@ -135,9 +146,44 @@ fn check_form(token: &str) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer;
+    use std::rc::Rc;
+
+    use super::{Authenticator, bearer};
+    use crate::config::{Config, Variables};
     use crate::host::Request;
+    use crate::host::fake::{FakeHost, run};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    #[test]
+    fn a_token_of_the_shared_secret_stays_remembered_when_a_key_set_grows_old() {
+        const SECRET: &str = "a-shared-secret-of-32-characters";
+        const CLAIMS: &str = r#"{"iss":"https://abc.supabase.co/auth/v1","sub":"018f4e9a-7d3c-7cc0-9d0e-3f2b5a6c7d8e",
+            "aud":"authenticated","role":"authenticated","exp":1800009999}"#;
+        let host = Rc::new(FakeHost::default());
+        let lookup = |name: &str| match name {
+            "SUPABASE_URL" => Some("https://abc.supabase.co".to_owned()),
+            "SUPABASE_PUBLISHABLE_KEY" => Some("sb_publishable_x".to_owned()),
+            "SUPABASE_JWT_SECRET" => Some(SECRET.to_owned()),
+            _ => None,
+        };
+        let mut variables = Variables::new(&lookup);
+        let config = Rc::new(Config::read(&mut variables));
+        let authenticator = Authenticator::new(Rc::<FakeHost>::clone(&host), config, &mut variables);
+        let is_let_in = |token: &str| run(authenticator.authenticate(token)).unwrap().is_ok();
+        // The fake host finds a signature good that is the key's own text.
+        let key = URL_SAFE_NO_PAD.encode(SECRET);
+        let legacy = [r#"{"alg":"HS256"}"#, CLAIMS, &key].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        assert!(is_let_in(&FakeHost::token("k1", CLAIMS)));
+        host.now_ms.set(host.now_ms.get() + 11 * 60 * 1000);
+        let verified = host.verified.get();
+        for _ in 0..5 {
+            assert!(is_let_in(&legacy));
+        }
+        assert_eq!(host.verified.get(), verified + 1);
+    }
 
     fn token(header: &str) -> Result<Option<String>, &'static str> {
         let mut request = Request::new("GET", "/");

@@ -9,6 +9,9 @@ use std::rc::Rc;
 #[cfg(target_arch = "wasm32")]
 use std::thread::LocalKey;
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen::JsValue;
+
 use super::Edge;
 #[cfg(target_arch = "wasm32")]
 use super::Function;
@@ -19,13 +22,14 @@ use crate::host::web::{self, Promise, WebHost};
 /// what state the request that trapped has left this one. Requests that still use it end with it.
 pub type Isolate<S> = RefCell<Option<Rc<Edge<S>>>>;
 
-/// Responds to a request of the host's.
+/// Responds to a request of the host's. `keep` is told of each promise that the host has to keep the request alive for.
 #[cfg(target_arch = "wasm32")]
 pub fn respond<S: 'static>(
     isolate: &'static LocalKey<Isolate<S>>,
     function: fn() -> Function<S>,
     request: web::Request,
     lookup: &dyn Fn(&str) -> Option<String>,
+    keep: impl Fn(&Promise) + Clone + 'static,
 ) -> Promise {
     let edge = isolate.with_borrow(Option::clone).unwrap_or_else(|| {
         // Made while nothing is borrowed: a host that throws here must not lock the isolate.
@@ -35,16 +39,39 @@ pub fn respond<S: 'static>(
     });
     let arrival = Rc::new(edge.arrival(web::read_head(&request)));
     let (trapped_edge, trapped) = (Rc::clone(&edge), Rc::clone(&arrival));
-    web::run(
+    let keep_afterwards = keep.clone();
+    let response = web::run(
         async move {
             let body = web::read_body(&request, &arrival.request, edge.body_limit()).await;
-            web::write_response(edge.respond(arrival, body).await)
+            let response = Rc::clone(&edge).respond(arrival, body).await;
+            if let Some(afterwards) = edge.afterwards() {
+                keep_afterwards(&run_afterwards(isolate, afterwards));
+            }
+            web::write_response(response)
         },
         move || {
             isolate.set(None);
             web::write_response(trapped_edge.trapped(&trapped))
         },
-    )
+    );
+    keep(&response);
+    response
+}
+
+/// Runs what no response waits for.
+#[cfg(target_arch = "wasm32")]
+fn run_afterwards<S: 'static>(
+    isolate: &'static LocalKey<Isolate<S>>,
+    afterwards: impl Future<Output = ()> + 'static,
+) -> Promise {
+    let future = async move {
+        afterwards.await;
+        JsValue::UNDEFINED
+    };
+    web::run(future, move || {
+        isolate.set(None);
+        JsValue::UNDEFINED
+    })
 }
 
 /// Prepares for requests; called once, when the host starts the module.
@@ -84,10 +111,11 @@ macro_rules! serve {
                 let lookup = |name: &str| {
                     worker::js_sys::Reflect::get(&env, &name.into()).ok().and_then(|value| value.as_string())
                 };
-                let response = respond(&ISOLATE, $function, request, &lookup);
-                // Fails only where the host has no such thing; then the request lives as long as its caller waits.
-                let _ = context.wait_until(&response);
-                response
+                let context = std::rc::Rc::new(context);
+                respond(&ISOLATE, $function, request, &lookup, move |promise| {
+                    // Fails only where the host has no such thing; then the request lives as long as its caller waits.
+                    let _ = context.wait_until(promise);
+                })
             }
 
             #[cfg(feature = "supabase")]
@@ -102,7 +130,7 @@ macro_rules! serve {
             #[cfg(feature = "supabase")]
             #[wasm_bindgen::prelude::wasm_bindgen]
             pub fn handle(request: web::Request) -> web::Promise {
-                respond(&ISOLATE, $function, request, &|name| variable(name))
+                respond(&ISOLATE, $function, request, &|name| variable(name), |_| ())
             }
         }
     };

@@ -96,8 +96,10 @@ pub struct Signed<T> {
 
 impl<S: 'static, T: FromRequest<S> + CarriesToken + 'static> Extract<S> for Signed<T> {
     async fn extract(context: &Rc<Context<S>>) -> Result<Self, Problem> {
+        // A token in the header is judged before the body is looked at.
+        let in_header = context.caller().await?;
         let Input(mut input) = Input::<T>::extract(context).await?;
-        let caller = match (context.caller().await?, input.take_token()) {
+        let caller = match (in_header, input.take_token()) {
             (None, Some(token)) => Some(context.verify(&token).await?),
             (caller, _) => caller,
         };

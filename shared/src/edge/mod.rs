@@ -93,6 +93,13 @@ impl<S: 'static> Edge<S> {
         self.finish(&context.arrival, &context.body, outcome, &context.record)
     }
 
+    /// What is left to do once a response is on its way, and nobody waits for: fetching the key set before it is old.
+    pub fn afterwards(self: &Rc<Self>) -> Option<impl Future<Output = ()> + 'static> {
+        let edge = Rc::clone(self);
+        let refresh = async move { edge.services.authenticator.refresh().await };
+        self.services.authenticator.is_refresh_due().then_some(refresh)
+    }
+
     /// Responds to a request whose handling trapped: a panic, or memory that ran out.
     pub fn trapped(&self, arrival: &Arrival) -> Response {
         let problem = Problem::new(
@@ -139,13 +146,17 @@ impl<S: 'static> Edge<S> {
     fn finish(&self, arrival: &Arrival, body: &RequestBody, outcome: Outcome, record: &Record) -> Response {
         let Arrival { request, request_id, started_ms } = arrival;
         let mut code = None;
+        let layers = |response: &mut Response| {
+            self.function.layers.iter().try_for_each(|layer| layer(&self.services.settings, request, body, response))
+        };
+        let outcome = outcome.and_then(|mut response| layers(&mut response).map(|()| response));
         let mut response = outcome.unwrap_or_else(|problem| {
             code = Some(problem.code.name);
-            problem.into_response(request_id, &self.services.config.problem_type_base)
+            let mut response = problem.into_response(request_id, &self.services.config.problem_type_base);
+            // A problem is whole: everything can be added to it.
+            let _ = layers(&mut response);
+            response
         });
-        for layer in &self.function.layers {
-            layer(&self.services.settings, request, body, &mut response);
-        }
         revalidate(request, &mut response);
         if request.method == Method::HEAD {
             *response.body_mut() = Body::Empty;

@@ -24,8 +24,9 @@ pub struct Function<S> {
     pub(crate) health: Vec<(&'static str, serde_json::Value)>,
 }
 
-/// Something done to every response of a function, whatever came of the request: also to problems.
-pub type Layer<S> = fn(&S, &Request, &RequestBody, &mut Response);
+/// Something done to every response of a function, whatever came of the request: also to problems. Where it fails, the
+/// response is its problem, to which all layers are applied; so they must not fail for a problem.
+pub type Layer<S> = fn(&S, &Request, &RequestBody, &mut Response) -> Result<(), Problem>;
 
 impl Function<()> {
     /// A function without configuration of its own. `name` is that in the URL: `/functions/v1/<name>`.

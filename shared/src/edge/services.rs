@@ -29,9 +29,9 @@ impl<S> Services<S> {
     ) -> Self {
         let mut variables = Variables::new(lookup);
         let config = Rc::new(Config::read(&mut variables));
+        let authenticator = Authenticator::new(Rc::clone(&host), Rc::clone(&config), &mut variables);
         let settings = settings(&mut variables);
         let faulty = variables.faulty().to_vec();
-        let authenticator = Authenticator::new(Rc::clone(&host), Rc::clone(&config));
         let breaker = Rc::<Breaker>::default();
         let upstream = Rc::new(Upstream { host: Rc::clone(&host), config: Rc::clone(&config), breaker });
         Self { host, config, settings, faulty, authenticator, upstream }

@@ -90,7 +90,7 @@ mod tests {
     fn the_rehearsal_ends_at_the_signature() {
         let function = || Function::new("rehearsed", "1").route("/", post(admit));
         let Poll::Ready(response) = rehearse(function) else { panic!("it waits for somebody") };
-        let body = String::from_utf8(response.into_body().into_bytes()).unwrap();
+        let body = String::from_utf8(response.into_body().into_bytes().unwrap()).unwrap();
         assert!(body.contains(r#""code":"bad_signature""#), "{body}");
     }
 }

@@ -29,12 +29,12 @@ pub trait HeldBody {
 }
 
 impl Body {
-    /// The bytes, copied out of the host if need be. Those of a body that is still on its way are not there: empty.
-    pub fn into_bytes(self) -> Vec<u8> {
+    /// The bytes, copied out of the host if need be. A body that is still on its way has none yet: it is given back.
+    pub fn into_bytes(self) -> Result<Vec<u8>, Self> {
         match self {
-            Self::Empty => Vec::new(),
-            Self::Bytes(bytes) => bytes,
-            Self::Held(held) => held.bytes().unwrap_or_default(),
+            Self::Empty => Ok(Vec::new()),
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Held(held) => held.bytes().ok_or(Self::Held(held)),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::ready;
+use std::future::{pending, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -45,6 +45,10 @@ pub struct FakeHost {
     pub slept: RefCell<Vec<u32>>,
     /// How many signatures were verified.
     pub verified: Cell<usize>,
+    /// How many keys were imported.
+    pub imported: Cell<usize>,
+    /// Whether other servers never answer.
+    pub hangs: Cell<bool>,
     random: Cell<u8>,
 }
 
@@ -57,6 +61,8 @@ impl Default for FakeHost {
             logged: RefCell::default(),
             slept: RefCell::default(),
             verified: Cell::new(0),
+            imported: Cell::new(0),
+            hangs: Cell::new(false),
             random: Cell::new(0),
         }
     }
@@ -109,11 +115,15 @@ impl Host for FakeHost {
             body: request.body.map(str::to_owned),
             timeout_ms: request.timeout_ms,
         });
+        if self.hangs.get() {
+            return Box::pin(pending());
+        }
         let response = self.responses.borrow_mut().pop_front();
         Box::pin(ready(response.unwrap_or(Err(FetchError::Unreachable))))
     }
 
     fn import_key<'a>(&'a self, _: Algorithm, jwk: &'a str) -> LocalFuture<'a, Option<Key>> {
+        self.imported.set(self.imported.get() + 1);
         let jwk = Members::parse(jwk).ok();
         let key = jwk.and_then(|jwk| jwk.string("x").or_else(|| jwk.string("k")));
         Box::pin(ready(key.map(Key::new)))
@@ -150,7 +160,7 @@ impl Host for FakeHost {
     }
 }
 
-/// Runs a future over fakes to its end: none of them ever waits, so one poll is enough.
+/// Runs a future over fakes to its end: none of them ever waits, unless the host hangs, so one poll is enough.
 pub fn run<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -32,6 +32,9 @@ pub struct Parts<'a> {
     pub make_id: &'a dyn Fn() -> Id,
 }
 
+/// The path's parameters that no field has taken yet.
+pub type Params<'a> = std::slice::Iter<'a, String>;
+
 /// Where the fields without an attribute come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Primary {
@@ -157,8 +160,8 @@ pub trait ReadFields: Default {
     /// Reads a member. False if there is no field of this name from there.
     fn set(&mut self, source: Source, name: &str, value: Value<'_>, at: &At<'_>, faults: &mut Faults) -> bool;
 
-    /// Reads the path's parameters.
-    fn set_path(&mut self, params: &[String], faults: &mut Faults);
+    /// Reads as many of the path's parameters as it has fields for.
+    fn set_path(&mut self, params: &mut Params<'_>, faults: &mut Faults);
 
     /// Reads the headers that stand for fields.
     fn set_headers(&mut self, parts: &Parts<'_>, faults: &mut Faults);
@@ -196,7 +199,7 @@ pub fn read<D: ReadFields>(
     let members = members.into_iter().map(|(name, value)| (name, Value::Json(value)));
     read_members(members, Source::Primary, &mut draft, &At::Root, &mut faults);
     let before_the_path = faults.len();
-    draft.set_path(parts.params, &mut faults);
+    draft.set_path(&mut parts.params.iter(), &mut faults);
     if faults.iter().skip(before_the_path).any(|error| error.fault.code == super::word::NOT_ALLOWED) {
         return Err(Problem::new(&code::NOT_FOUND, "The function has no resource at this path."));
     }

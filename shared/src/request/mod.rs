@@ -12,11 +12,29 @@
 //! | `#[request(if_match)]` | the same, or the `If-Match` header |
 //! | `#[request(path)]` | the path's parameters, in order |
 //! | `#[request(query)]` | the query, also with `Input<T>` |
-//! | `#[request(flatten)]` | the members of another such struct |
+//! | `#[request(flatten)]` | from where the fields of that struct say; it may have no `check` |
 //! | `#[request(skip)]` | as without; it is no parameter of the database function |
 //!
 //! A struct may have `#[request(check = function)]` for rules across fields, and `settings = Type` where those need the
-//! function's configuration.
+//! function's configuration. One without a rule whose fields all come from the body can be a field of another one.
+//!
+//! A rule that would never run does not compile:
+//!
+//! ```compile_fail,E0080
+//! use shared::request::{Count, Faults, Request};
+//!
+//! #[derive(Request)]
+//! #[request(check = in_order)]
+//! struct Range { first: Count, last: Count }
+//!
+//! fn in_order(_: &RangeDraft, _: &mut Faults) {}
+//!
+//! #[derive(Request)]
+//! struct Search {
+//!     #[request(flatten)]
+//!     range: Range,
+//! }
+//! ```
 
 mod body;
 mod date_time;
@@ -35,7 +53,9 @@ mod word;
 
 pub use body::{RequestBody, is_utf8};
 pub use date_time::DateTime;
-pub use draft::{Draft, FromRequest, Parts, Primary, ReadFields, Source, read, read_members, read_object, read_query};
+pub use draft::{
+    Draft, FromRequest, Params, Parts, Primary, ReadFields, Source, read, read_members, read_object, read_query,
+};
 pub use fault::{At, Faults, NOT_AN_OBJECT, push};
 pub use id::Id;
 pub use number::{Amount, Count, ExpectedVersion, Fraction, Within};

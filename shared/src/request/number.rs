@@ -1,6 +1,7 @@
-//! Numbers.
+//! Numbers. In a query they stand as they do in JSON.
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::value::{Field, Value};
 use crate::answer::Fault;
@@ -18,13 +19,13 @@ fn whole(digits: &str, least: u32, most: u32) -> Result<u32, Fault> {
     number.ok_or_else(|| Fault::bounded("out_of_range", format!("must be a whole number from {least} to {most}")))
 }
 
-/// A JSON number that counts something: 0 to 2 147 483 647, PostgreSQL's `integer`.
+/// A number that counts something: 0 to 2 147 483 647, PostgreSQL's `integer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Count(pub u32);
 
 impl Field for Count {
     fn parse(value: Value<'_>) -> Result<Self, Fault> {
-        whole(value.json(), 0, INTEGER_MAX).map(Self)
+        whole(value.number(), 0, INTEGER_MAX).map(Self)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -59,13 +60,13 @@ impl Field for ExpectedVersion {
     }
 }
 
-/// A whole number from 1 to `MAX`, in a query.
+/// A whole number from 1 to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Within<const MAX: u32>(pub u32);
 
 impl<const MAX: u32> Field for Within<MAX> {
     fn parse(value: Value<'_>) -> Result<Self, Fault> {
-        whole(&value.string()?, 1, MAX).map(Self)
+        whole(value.number(), 1, MAX).map(Self)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -76,16 +77,17 @@ impl<const MAX: u32> Field for Within<MAX> {
 
 /// The finite number at least 0 that JSON writes.
 fn at_least_zero(value: Value<'_>) -> Option<f64> {
-    let json = value.json();
-    let is_number = json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let text = value.number();
+    let is_json = serde_json::from_str::<&RawValue>(text).is_ok_and(|json| json.get() == text);
+    let is_number = is_json && text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     // `-0` is 0 (and `+ 0.0` makes it so).
-    json.parse()
+    text.parse()
         .ok()
         .filter(|number: &f64| is_number && number.is_finite() && *number >= 0.0)
         .map(|number| number + 0.0)
 }
 
-/// A JSON number from 0 to 1, however it is written.
+/// A number from 0 to 1, however it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Fraction(pub f64);
 
@@ -100,7 +102,7 @@ impl Field for Fraction {
     }
 }
 
-/// A JSON number of at least 0 that measures something: PostgreSQL's `double precision`.
+/// A number of at least 0 that measures something: PostgreSQL's `double precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Amount(pub f64);
 
@@ -112,5 +114,44 @@ impl Field for Amount {
     #[cfg(not(target_arch = "wasm32"))]
     fn schema() -> serde_json::Value {
         serde_json::json!({ "type": "number", "minimum": 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Amount, Count, ExpectedVersion, Fraction, Within};
+    use crate::request::{Field, Value};
+
+    /// Whether a type takes a text from a body and from a query; both take the same.
+    fn takes<T: Field>(text: &str) -> bool {
+        let [in_body, in_query] = [Value::Json(text), Value::Text(text)].map(|value| T::parse(value).is_ok());
+        assert_eq!(in_body, in_query, "{text}");
+        in_body
+    }
+
+    #[test]
+    fn numbers_are_the_same_in_a_body_and_in_a_query() {
+        for text in ["0", "7", "2147483647"] {
+            assert!(takes::<Count>(text) && takes::<ExpectedVersion>(text), "{text}");
+        }
+        assert!(takes::<Within<9>>("1") && takes::<Within<9>>("9"));
+        for text in ["0", "1", "0.5", "1e0", "1e-100", "-0"] {
+            assert!(takes::<Fraction>(text) && takes::<Amount>(text), "{text}");
+        }
+        for text in ["", "-1", "1.5", "1e0", "+1", "2147483648", "one", "\"1\"", "null", "[1]"] {
+            assert!(!takes::<Count>(text) && !takes::<ExpectedVersion>(text) && !takes::<Within<9>>(text), "{text}");
+        }
+        assert!(!takes::<Within<9>>("0") && !takes::<Within<9>>("10"));
+        for text in ["", "-1", "1.5", "+1", "1e400", "inf", "NaN", "\"1\"", "true", "[1]", "{}"] {
+            assert!(!takes::<Fraction>(text), "{text}");
+        }
+        assert!(takes::<Amount>("1.5") && !takes::<Amount>("1e400"));
+    }
+
+    #[test]
+    fn what_json_does_not_write_is_no_number_in_a_query_either() {
+        for text in [" 1", "1 ", "1.", ".5", "01", "0x1", "1_0", "infinity", "-inf"] {
+            assert!(Amount::parse(Value::Text(text)).is_err(), "{text}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::ser::{SerializeMap, Serializer};
 
-use super::draft::{Draft, Parts, ReadFields, Source};
+use super::draft::{Draft, Params, Parts, ReadFields, Source};
 use super::fault::{At, Faults};
 use super::number::Within;
 use super::value::{Field, Value};
@@ -52,7 +52,7 @@ impl<C: Cursor> ReadFields for PageDraft<C> {
         true
     }
 
-    fn set_path(&mut self, _: &[String], _: &mut Faults) {}
+    fn set_path(&mut self, _: &mut Params<'_>, _: &mut Faults) {}
 
     fn set_headers(&mut self, _: &Parts<'_>, _: &mut Faults) {}
 
@@ -68,6 +68,15 @@ impl<C: Cursor> ReadFields for PageDraft<C> {
 pub trait Flatten {
     /// Its draft.
     type Draft: ReadFields<Output = Self>;
+
+    /// Whether it has a rule across fields. Such a struct cannot be flattened, because nothing would ask its rule.
+    const HAS_CHECK: bool = false;
+
+    /// The JSON Schema of it as a body.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn body_schema() -> serde_json::Value {
+        super::schema::body(&Self::fields())
+    }
 
     /// Its fields, for OpenAPI.
     #[cfg(not(target_arch = "wasm32"))]

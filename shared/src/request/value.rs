@@ -38,6 +38,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The text that should be a number. In a query it stands as in JSON.
+    pub(super) fn number(self) -> &'a str {
+        match self {
+            Self::Json(text) | Self::Text(text) => text,
+        }
+    }
+
     /// The JSON text; of what is none, an empty one.
     pub fn json(self) -> &'a str {
         match self {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
 use super::Breaker;
@@ -44,6 +45,8 @@ pub(crate) struct CallStats {
     pub(crate) retries: Cell<u32>,
     /// How long it took, all tries together, in milliseconds.
     pub(crate) db_ms: Cell<u64>,
+    /// Whether a try that failed may have been executed all the same.
+    pub(crate) may_be_done: Cell<bool>,
 }
 
 /// A database function to call, on behalf of a request.
@@ -110,6 +113,8 @@ impl Upstream {
                 timeout_ms: left,
                 buffer: if rpc.request.method.is_safe() && !rpc.reads_whole { BUFFER_BYTES } else { Outbound::WHOLE },
             };
+            // Unless the response says that it was not.
+            let mut may_be_executed = true;
             let (failure, after) = match host.fetch(request).await {
                 Ok(response) => match transient(response) {
                     Ok(lasting) => {
@@ -129,6 +134,10 @@ impl Upstream {
                     }
                     Err(Transient::Timeout(after)) => (timeout(), after),
                     Err(Transient::Unavailable(after)) => (unavailable(), after),
+                    Err(Transient::NotExecuted(after)) => {
+                        may_be_executed = false;
+                        (unavailable(), after)
+                    }
                 },
                 // The health probe is given less time than a request: that it ran out says nothing about requests.
                 Err(FetchError::Timeout) if rpc.timeout_ms < config.timeout_ms => return Err(timeout()),
@@ -145,6 +154,9 @@ impl Upstream {
                     None => failure,
                 });
             }
+            if may_be_executed {
+                rpc.stats.may_be_done.set(true);
+            }
             host.sleep(u32::try_from(pause).unwrap_or(u32::MAX)).await;
             retries.set(retries.get() + 1);
         }
@@ -155,6 +167,8 @@ impl Upstream {
 enum Transient {
     /// Something between here and the database, or the database, cannot be reached.
     Unavailable(Option<u64>),
+    /// PostgREST says that it had no connection for the request: nothing was executed.
+    NotExecuted(Option<u64>),
     /// Something there did not answer in time.
     Timeout(Option<u64>),
     /// PostgREST's clock is behind that of the token's issuer.
@@ -168,40 +182,62 @@ enum Transient {
 fn transient(response: Inbound) -> Result<Inbound, Transient> {
     let Inbound { status, headers, body } = response;
     let (is_transient, body) = match status.as_u16() {
-        502..=504 | 520..=527 | 530 | 540 | 544 => (true, body),
+        503 => match body.into_bytes() {
+            Ok(bytes) if has_no_connection(&bytes) => return Err(Transient::NotExecuted(retry_after(&headers))),
+            Ok(bytes) => (true, bytes.into()),
+            Err(body) => (true, body),
+        },
+        502 | 504 | 520..=527 | 530 | 540 | 544 => (true, body),
         // PostgREST says so of a token it will accept in a moment.
-        401 => {
-            let bytes = body.into_bytes();
-            let error = Members::parse(std::str::from_utf8(&bytes).unwrap_or_default());
-            let is_early = error.is_ok_and(|error| {
-                error.string("code").as_deref() == Some("PGRST303")
-                    && error.string("message").as_deref() == Some("JWT issued at future")
-            });
-            if is_early {
-                return Err(Transient::ClockSkew);
-            }
-            (false, bytes.into())
-        }
+        401 => match body.into_bytes() {
+            Ok(bytes) if is_early(&bytes) => return Err(Transient::ClockSkew),
+            Ok(bytes) => (false, bytes.into()),
+            Err(body) => (false, body),
+        },
         // PostgreSQL went away during the request: connection exceptions, and shutdowns of all kinds. Where the
         // connection was torn, PostgREST (12.0.2, killed databases) answers 400 with an empty code.
-        400 | 500 => {
-            let bytes = body.into_bytes();
-            let text = std::str::from_utf8(&bytes).unwrap_or_default();
-            let sqlstate = Members::parse(text).ok().and_then(|error| error.string("code"));
-            let is_connection =
-                sqlstate.is_some_and(|code| code.is_empty() || code.starts_with("08") || code.starts_with("57P0"));
-            (is_connection, bytes.into())
-        }
+        400 | 500 => match body.into_bytes() {
+            Ok(bytes) => (is_connection(&bytes), bytes.into()),
+            Err(body) => (false, body),
+        },
         _ => (false, body),
     };
     if !is_transient {
         return Ok(Inbound { status, headers, body });
     }
-    let after = headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+    let after = retry_after(&headers);
     Err(match status.as_u16() {
         504 | 522 | 524 | 544 => Transient::Timeout(after),
         _ => Transient::Unavailable(after),
     })
+}
+
+/// The seconds of `Retry-After`.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok())
+}
+
+/// Whether PostgREST's error says that it had no connection to PostgreSQL, or does not know its schema yet. (`PGRST001` is
+/// not among them: that connection broke, perhaps after the request was executed.)
+fn has_no_connection(error: &[u8]) -> bool {
+    let error = Members::parse(std::str::from_utf8(error).unwrap_or_default()).ok();
+    let code = error.and_then(|error| error.string("code"));
+    matches!(code.as_deref(), Some("PGRST000" | "PGRST002" | "PGRST003"))
+}
+
+/// Whether PostgREST's error says that the token was issued in the future.
+fn is_early(error: &[u8]) -> bool {
+    Members::parse(std::str::from_utf8(error).unwrap_or_default()).is_ok_and(|error| {
+        error.string("code").as_deref() == Some("PGRST303")
+            && error.string("message").as_deref() == Some("JWT issued at future")
+    })
+}
+
+/// Whether PostgREST's error says that its connection to PostgreSQL broke.
+fn is_connection(error: &[u8]) -> bool {
+    let error = Members::parse(std::str::from_utf8(error).unwrap_or_default()).ok();
+    let sqlstate = error.and_then(|error| error.string("code"));
+    sqlstate.is_some_and(|code| code.is_empty() || code.starts_with("08") || code.starts_with("57P0"))
 }
 
 /// How long to wait before the next try, in milliseconds: anything up to twice what it was before ("full jitter", so

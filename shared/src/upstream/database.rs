@@ -56,17 +56,18 @@ impl Database {
         Ok(response)
     }
 
-    /// The same for what is to be gone afterwards: 204. Where a retry hears `gone`, an earlier try has deleted it.
+    /// The same for what is to be gone afterwards: 204. Where a retry hears `deleted`, which the database says of what was
+    /// deleted, and an earlier try may have been executed, that try has deleted it.
     pub async fn delete(
         self,
         function: &str,
         caller: &impl Identity,
         arguments: &impl Serialize,
-        gone: &'static Code,
+        deleted: &'static Code,
     ) -> Result<Response, Problem> {
         let stats = Rc::clone(&self.stats);
         match self.send(function, caller, arguments, false).await {
-            Err(problem) if problem.code != gone || stats.retries.get() == 0 => Err(problem),
+            Err(problem) if problem.code != deleted || !stats.may_be_done.get() => Err(problem),
             _ => Ok(answer::empty(StatusCode::NO_CONTENT)),
         }
     }
@@ -79,7 +80,8 @@ impl Database {
         arguments: &impl Serialize,
     ) -> Result<T, Problem> {
         let found = self.send(function, caller, arguments, true).await?;
-        serde_json::from_slice(&found.body.into_bytes()).map_err(|_| unexpected())
+        let body = found.body.into_bytes().map_err(|_| unexpected())?;
+        serde_json::from_slice(&body).map_err(|_| unexpected())
     }
 
     /// Something between here and the database may answer 200 with a page of its own, or with half an answer: that is

@@ -37,7 +37,8 @@ impl DatabaseError {
 pub(crate) fn problem(response: Inbound, raises: &[DatabaseError]) -> Problem {
     let status = response.status.as_u16();
     let after = response.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-    let body = response.body.into_bytes();
+    // One so long that it is still on its way is no error of PostgREST's.
+    let body = response.body.into_bytes().unwrap_or_default();
     let error = Members::parse(std::str::from_utf8(&body).unwrap_or_default()).ok();
     let member = |name| error.as_ref().and_then(|error| error.string(name)).unwrap_or_default();
     let (sqlstate, message) = (member("code"), member("message"));
@@ -58,6 +59,12 @@ pub(crate) fn problem(response: Inbound, raises: &[DatabaseError]) -> Problem {
         return problem;
     }
     match (sqlstate.as_str(), status) {
+        // PostgREST's own refusals have a code.
+        ("", 401 | 403) if is_about_the_key(&message) => Problem::new(
+            &code::MISCONFIGURED,
+            "Supabase's gateway does not accept the function's key. Check SUPABASE_PUBLISHABLE_KEY: it must be the project's \
+             own, and not disabled.",
+        ),
         ("PGRST301" | "PGRST302" | "PGRST303", _) | (_, 401) => Problem::new(
             &code::TOKEN_REJECTED,
             "PostgREST does not accept this token: check that it and the function use the same key set.",
@@ -89,6 +96,14 @@ pub(crate) fn problem(response: Inbound, raises: &[DatabaseError]) -> Problem {
         ),
         _ => Problem::new(&code::UPSTREAM_ERROR, "The database answered in a way this function does not know."),
     }
+}
+
+/// Whether a gateway's refusal is about the key in `apikey`, which is the function's, and not about the caller's token.
+/// Supabase's own says "Invalid API key", "Unregistered API key", "Legacy API keys are disabled" and the like; Kong, in front
+/// of a self-hosted project, says the others (its plugins key-auth and acl).
+fn is_about_the_key(message: &str) -> bool {
+    message.contains("API key")
+        || ["Invalid authentication credentials", "You cannot consume this service"].contains(&message)
 }
 
 /// The database took too long.
@@ -157,7 +172,11 @@ mod tests {
             (404, r#"{"code":"PT404","message":"secret"}"#, "upstream_error"),
             (404, r#"{"code":"42883","message":"session_not_found"}"#, "upstream_error"),
             (401, r#"{"code":"PGRST301","message":"secret"}"#, "token_rejected"),
-            (401, r#"{"message":"Invalid API key"}"#, "token_rejected"),
+            (401, r#"{"message":"secret"}"#, "token_rejected"),
+            (401, "secret", "token_rejected"),
+            (401, r#"{"code":"PGRST301","message":"No API key found in request"}"#, "token_rejected"),
+            (403, r#"{"code":"42501","message":"Invalid API key"}"#, "forbidden"),
+            (403, r#"{"message":"secret"}"#, "forbidden"),
             (403, r#"{"code":"42501","message":"permission denied for table secret"}"#, "forbidden"),
             (409, r#"{"code":"23505","message":"secret"}"#, "conflict"),
             (409, r#"{"code":"23503","message":"secret"}"#, "conflict"),
@@ -172,6 +191,23 @@ mod tests {
             let problem = problem(inbound(status, &[], body), RAISED);
             assert_eq!(problem.code.name, code, "{status} {body}");
             assert!(!problem.detail.contains("secret"), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_refuses_the_functions_key_is_a_fault_of_the_configuration() {
+        for (status, message) in [
+            (401, "Invalid API key"),
+            (401, "No API key found in request"),
+            (401, "Unregistered API key"),
+            (401, "Legacy API keys are disabled"),
+            (401, "Invalid authentication credentials"),
+            (403, "You cannot consume this service"),
+        ] {
+            let body = format!(r#"{{"message":"{message}","hint":"Double check your API key."}}"#);
+            let problem = problem(inbound(status, &[], &body), RAISED);
+            assert_eq!(problem.code.name, "misconfigured", "{message}");
+            assert!(problem.detail.contains("SUPABASE_PUBLISHABLE_KEY"), "{}", problem.detail);
         }
     }
 

@@ -80,7 +80,7 @@ impl fmt::Debug for Answered {
 impl From<Response> for Answered {
     fn from(response: Response) -> Self {
         let (head, body) = response.into_parts();
-        let body = if matches!(body, Body::Empty) { None } else { Some(body.into_bytes()) };
+        let body = if matches!(body, Body::Empty) { None } else { body.into_bytes().ok() };
         let json = body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
         Self { status: head.status.as_u16(), headers: head.headers, body, json }
     }
@@ -283,7 +283,9 @@ fn problem(response: &Answered, raised: &[&DatabaseError]) -> Result<(), String>
     let text = |name| json.get(name).and_then(Value::as_str).unwrap_or_default();
     let code = text("code");
     known_code(code, *status, raised)?;
-    ensure!(*status != 500, "it broke: {json}");
+    // A gateway that refuses the function's key is the one fault of a configuration that a request finds.
+    let is_refused = code == "misconfigured" && text("detail").contains("SUPABASE_PUBLISHABLE_KEY");
+    ensure!(*status != 500 || is_refused, "it broke: {json}");
     ensure!(json.get("status") == Some(&Value::from(*status)), "another status inside than outside: {json}");
     ensure!(text("type") == ["/", TYPE_PATH, code].concat(), "another type than code: {json}");
     ensure!(!text("title").is_empty() && (1..400).contains(&text("detail").len()), "an empty or a long word: {json}");

@@ -34,8 +34,9 @@ pub(crate) fn run(input: &str) -> Verdict {
         "SUPABASE_JWT_SECRET" => secret.map(str::to_owned),
         _ => None,
     };
-    let config = Rc::new(Config::read(&mut Variables::new(&lookup)));
-    let authenticator = Authenticator::new(Rc::<FakeHost>::clone(&host), config);
+    let mut variables = Variables::new(&lookup);
+    let config = Rc::new(Config::read(&mut variables));
+    let authenticator = Authenticator::new(Rc::<FakeHost>::clone(&host), config, &mut variables);
     let ask = |token: &str| finish(authenticator.authenticate(token)).ok_or("it waits for ever");
     // Somebody else has been verified before: that must let nobody in.
     let somebody = ask(&good_token())?;

@@ -41,7 +41,7 @@ fn respond(method: &str, target: &str, body: &str, upstream: Option<(u16, &str)>
     let arrival = Rc::new(edge.arrival(head));
     let response = run(edge.respond(arrival, Ok(body.as_bytes().to_vec()))).unwrap();
     let status = response.status().as_u16();
-    let text = String::from_utf8(response.into_body().into_bytes()).unwrap();
+    let text = String::from_utf8(response.into_body().into_bytes().unwrap()).unwrap();
     let sent = host.sent.borrow().clone();
     (status, from_str(&text).unwrap(), sent)
 }
