@@ -333,11 +333,16 @@ declare
   most_daily constant integer := 1000;
   summary json;
 begin
-  -- Names only: PostgreSQL would take `XYZ+3` for a zone, too, and count its hours the other way round. It refuses
-  -- other names that it does not know.
-  if zone !~ '^[A-Za-z_]{1,14}(/[A-Za-z0-9_+-]{1,14}){0,2}$' then
-    raise invalid_parameter_value using message = 'tz is not the name of a time zone';
-  end if;
+  begin
+    -- Names only: PostgreSQL would take `XYZ+3` for a zone, too, and count its hours the other way round. It refuses
+    -- other names that it does not know.
+    if zone !~ '^[A-Za-z_]{1,14}(/[A-Za-z0-9_+-]{1,14}){0,2}$' then
+      raise invalid_parameter_value;
+    end if;
+    perform now() at time zone zone;
+  exception when invalid_parameter_value then
+    raise sqlstate 'PT422' using message = 'unknown_time_zone', detail = 'tz is not the name of a time zone.';
+  end;
   -- Row level security leaves the caller's own rows; said again, so that the index on (user_id, …) is an obvious choice.
   with daily as materialized (
     select (a.occurred_at at time zone zone)::date as date, a.event_type, count(*) as count
@@ -374,7 +379,7 @@ $$;
 comment on function public.get_analytics_summary(integer, text) is
   'Caller: authenticated. The caller''s own events and sessions of the last days (1 to 365) times 24 hours: the 100 most '
   'frequent types; the sessions that began then, completion_rate in percent; counts by day of tz (an IANA name), latest '
-  'first, 1000 entries. omitted says how many more there are. Errors: 22023 for a time zone that is not known.';
+  'first, 1000 entries. omitted says how many more there are. Errors: PT422 unknown_time_zone.';
 revoke all on function public.get_analytics_summary(integer, text) from public, anon, service_role;
 grant execute on function public.get_analytics_summary(integer, text) to authenticated;
 

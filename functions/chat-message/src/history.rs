@@ -4,11 +4,14 @@ use shared::answer::{Cursor, Fault, Page, Problem, bigint};
 use shared::auth::Caller;
 use shared::edge::Query;
 use shared::host::Response;
-use shared::request::{At, Faults, Id, Request, Word, push};
+use shared::request::{At, Count, Faults, Field, Id, Request, Value, Word, push, read_word};
 use shared::serde::ser::SerializeMap;
+use shared::serde::{Serialize, Serializer};
 use shared::upstream::Database;
 
 const OTHER_ORDER: Fault = Fault::new("invalid_cursor", "was given out for the other order");
+const AFTER_WITH_BEFORE: Fault = Fault::new("not_together", "cannot stand together with before");
+const AFTER_DOWNWARDS: Fault = Fault::new("not_together", "reads oldest first, so order cannot be desc");
 
 /// Which page of a history.
 #[derive(Debug, Request)]
@@ -21,6 +24,41 @@ pub(crate) struct History {
     pub(crate) page: Page<Place>,
     /// `desc`, newest first, if neither it nor a cursor is given. A cursor goes on the way it came.
     pub(crate) order: Option<Order>,
+    /// A `seq`: what is newer than that message, oldest first. 0 is from the beginning. The pages that follow go on from
+    /// `next`, or `after` the newest message read.
+    pub(crate) after: Option<Count>,
+    /// What to add to each message, separated by commas: `intent`, `risk`. Null where a message has none.
+    pub(crate) include: Option<Include>,
+}
+
+/// What a history may add to each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Word)]
+pub(crate) enum Included {
+    /// What it was taken for.
+    Intent,
+    /// A danger that was seen in it.
+    Risk,
+}
+
+/// A list of what to add, separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Include(Vec<Included>);
+
+impl Serialize for Include {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Field for Include {
+    fn parse(value: Value<'_>) -> Result<Self, Fault> {
+        value.string()?.split(',').map(|word| read_word(Value::Text(word))).collect::<Result<_, _>>().map(Self)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn schema() -> shared::serde_json::Value {
+        shared::serde_json::json!({ "type": "string", "pattern": "^(intent|risk)(,(intent|risk))*$" })
+    }
 }
 
 /// In which direction a history is read.
@@ -53,12 +91,21 @@ impl Cursor for Place {
     }
 }
 
-/// Refuses a cursor of the other order.
+/// Refuses a cursor of the other order, and two places to read from.
 fn same_order(draft: &HistoryDraft, faults: &mut Faults) {
     if let (Some(asked), Some(before)) = (draft.order.valid(), draft.page.before.valid())
         && before.0.order != *asked
     {
         push(faults, &At::Root.member("before"), OTHER_ORDER);
+    }
+    if draft.after.valid().is_some() {
+        let at = At::Root.member("after");
+        if draft.page.before.valid().is_some() {
+            push(faults, &at, AFTER_WITH_BEFORE);
+        }
+        if draft.order.valid() == Some(&Order::Desc) {
+            push(faults, &at, AFTER_DOWNWARDS);
+        }
     }
 }
 

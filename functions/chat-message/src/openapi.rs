@@ -28,16 +28,68 @@ struct Message {
     session_id: Wire<Id>,
     role: Wire<Role>,
     message: String,
+    /// What an AI SDK calls the parts of a message, as they were written; not there if there are none.
+    #[schemars(with = "Vec<Value>", skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<Value>>,
     meta: Map<String, Value>,
     /// 1, 2, 3 … within the session.
     seq: u64,
+    /// When it was written, by the client's clock; not there if it did not say.
+    #[schemars(with = "Wire<DateTime>", skip_serializing_if = "Option::is_none")]
+    written_at: Option<Wire<DateTime>>,
     created_at: Wire<DateTime>,
+    /// `caller`, or `service` for what a backend wrote with `save_message_as`.
+    written_by: WrittenBy,
+    /// Its intent, or null: only with `include=intent`.
+    #[schemars(with = "Option<Intent>", skip_serializing_if = "Option::is_none")]
+    intent: Option<Intent>,
+    /// Its risk, or null: only with `include=risk`.
+    #[schemars(with = "Option<Risk>", skip_serializing_if = "Option::is_none")]
+    risk: Option<Risk>,
+}
+
+/// Who wrote a message.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum WrittenBy {
+    /// Whoever owns the session.
+    Caller,
+    /// A backend with the service key.
+    Service,
+}
+
+/// What a message was taken for.
+#[derive(JsonSchema)]
+struct Intent {
+    label: String,
+    /// How sure the classifier was, from 0 to 1.
+    confidence: Option<f64>,
+    method: String,
+    fsm_state: Option<String>,
+    inference_time_ms: Option<f64>,
+}
+
+/// A danger that was seen in a message.
+#[derive(JsonSchema)]
+struct Risk {
+    label: String,
+    trigger_phrase: Option<String>,
+    /// How sure the detector was, from 0 to 1.
+    confidence: Option<f64>,
+    method: Option<String>,
+    model: Option<String>,
+    details: Map<String, Value>,
 }
 
 /// A session.
 #[derive(JsonSchema)]
 struct Session {
     session_id: Wire<Id>,
+    /// What a list shows; null until one is given.
+    title: Option<String>,
+    meta: Map<String, Value>,
+    /// The machine it is on.
+    machine: String,
     /// The state of its machine.
     fsm_state: String,
     /// How many moves it has made.
@@ -48,18 +100,39 @@ struct Session {
     completed: bool,
 }
 
+/// A session in a list.
+#[derive(JsonSchema)]
+struct ListedSession {
+    #[serde(flatten)]
+    session: Session,
+    message_count: u64,
+    /// Null where there is no message.
+    last_message: Option<LastMessage>,
+}
+
+/// The newest message of a session.
+#[derive(JsonSchema)]
+struct LastMessage {
+    role: Wire<Role>,
+    /// Its first 140 characters.
+    preview: String,
+    created_at: Wire<DateTime>,
+}
+
 /// A page of a session's messages.
 #[derive(JsonSchema)]
 struct History {
     messages: Vec<Message>,
     /// Send it as `before` for the page that follows; null at the end.
     next: Option<String>,
+    /// The `seq` of the session's newest message; 0 where there is none.
+    last_seq: u64,
 }
 
 /// A page of sessions.
 #[derive(JsonSchema)]
 struct Sessions {
-    sessions: Vec<Session>,
+    sessions: Vec<ListedSession>,
     /// Send it as `before` for the page that follows; null at the end.
     next: Option<String>,
 }
@@ -136,14 +209,22 @@ pub fn openapi() -> Result<Value, String> {
             Method::GET,
             "/",
             Operation::new("get_history", "A page of a session's messages")
-                .description("Newest first, unless `order=asc`. A page is stable while messages arrive.")
-                .answer(Answer::json::<History>(200, "The page.", json!({ "messages": [message()], "next": null }))),
+                .description(
+                    "Newest first, unless `order=asc`. With `after=<seq>`, what is newer than that message, oldest \
+                     first. A page is stable while messages arrive.",
+                )
+                .answer(Answer::json::<History>(
+                    200,
+                    "The page.",
+                    json!({ "messages": [message()], "next": null, "last_seq": 1 }),
+                )),
         )
         .operation(
             Method::GET,
             "/sessions",
-            Operation::new("list_sessions", "A page of the caller's sessions, the latest active first")
-                .answer(Answer::json::<Sessions>(200, "The page.", json!({ "sessions": [session()], "next": null }))),
+            Operation::new("list_sessions", "A page of the caller's sessions, the latest active first").answer(
+                Answer::json::<Sessions>(200, "The page.", json!({ "sessions": [listed_session()], "next": null })),
+            ),
         )
         .operation(
             Method::GET,
@@ -155,10 +236,18 @@ pub fn openapi() -> Result<Value, String> {
             )),
         )
         .operation(
+            Method::PATCH,
+            "/sessions/{id}",
+            Operation::new("update_session", "Changes the title, the meta or both of a session")
+                .description("Members that are not sent stay as they are; `null` takes a value away.")
+                .request(JSON, "title", json!({ "title": "Worried about school" }))
+                .answer(Answer::json::<Session>(200, "The session.", session())),
+        )
+        .operation(
             Method::DELETE,
             "/sessions/{id}",
             Operation::new("delete_session", "Deletes a session and all that belongs to it")
-                .description("Its events stay for the statistics, without any words.")
+                .description("For good: its id is never used again. Statistics stay, without ids and without words.")
                 .answer(Answer::empty(204, "The session is deleted.")),
         )
         .operation(
@@ -222,14 +311,22 @@ fn save() -> Operation {
 fn message() -> Value {
     json!({
         "id": MESSAGE_ID, "session_id": SESSION_ID, "role": "user", "message": "Hello", "meta": {}, "seq": 1,
-        "created_at": NOW,
+        "created_at": NOW, "written_by": "caller",
     })
 }
 
 fn session() -> Value {
     json!({
-        "session_id": SESSION_ID, "fsm_state": "welcome", "version": 0, "created_at": NOW, "last_activity": NOW,
-        "completed": false,
+        "session_id": SESSION_ID, "title": null, "meta": {}, "machine": "supportive-yarn", "fsm_state": "welcome",
+        "version": 0, "created_at": NOW, "last_activity": NOW, "completed": false,
+    })
+}
+
+fn listed_session() -> Value {
+    json!({
+        "session_id": SESSION_ID, "title": null, "meta": {}, "machine": "supportive-yarn", "fsm_state": "welcome",
+        "version": 0, "created_at": NOW, "last_activity": NOW, "completed": false, "message_count": 1,
+        "last_message": { "role": "user", "preview": "Hello", "created_at": NOW },
     })
 }
 

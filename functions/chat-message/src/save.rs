@@ -4,15 +4,21 @@ use shared::answer::Problem;
 use shared::auth::Caller;
 use shared::edge::Input;
 use shared::host::Response;
-use shared::request::{Amount, At, Faults, Fraction, Id, JsonObject, Request, Text, Word, push};
+use shared::request::{
+    Amount, At, DateTime, Faults, Fraction, Id, JsonArray, JsonObject, Name, Request, Text, Word, push,
+};
 use shared::upstream::Database;
 
 use crate::Settings;
 
 /// Longest message of a user unless configured otherwise, in characters (Unicode scalar values).
 pub const USER_MESSAGE_MAX_CHARS: usize = 1000;
-/// Longest message of anyone, in characters: what the database holds.
-pub const MESSAGE_MAX_CHARS: usize = 8000;
+/// Longest message of a user, however it is configured, in characters: what the database holds.
+pub const USER_MESSAGE_MOST_CHARS: usize = 8000;
+/// Longest message of a bot or the system, in characters: what the database holds.
+pub const MESSAGE_MAX_CHARS: usize = 65_536;
+/// Largest array of parts, in bytes as the caller wrote it.
+const PARTS_MAX_BYTES: usize = 256 * 1024;
 /// Largest object stored with a message, in bytes as the caller wrote it.
 const OBJECT_MAX_BYTES: usize = 8 * 1024;
 /// Longest label, and longest name of a method or a state, in characters: free text, because a closed list made the
@@ -35,14 +41,21 @@ pub(crate) struct SaveMessage {
     pub(crate) session_id: Id,
     /// Whose message it is.
     pub(crate) role: Role,
-    /// The text: 1 to 1000 characters for `user`, to 8000 for the others, without the white space around it.
+    /// The text: 1 to 1000 characters for `user`, to 65,536 for the others, without the white space around it.
     pub(crate) message: Text<MESSAGE_MAX_CHARS>,
+    /// What an AI SDK calls the parts of a message: an array, at most 256 KiB and 64 levels, stored as you wrote it.
+    pub(crate) parts: Option<JsonArray<PARTS_MAX_BYTES>>,
     /// An object of the client's, at most 8 KiB and 16 levels, stored as it is.
     pub(crate) meta: Option<JsonObject<OBJECT_MAX_BYTES>>,
     /// What the message was taken for.
     pub(crate) intent: Option<Intent>,
     /// A danger that was seen in it. Every response then has `crisis`, errors too.
     pub(crate) risk: Option<Risk>,
+    /// The machine of a session that this begins; until its first move, the machine to put it on. The database's
+    /// setting `default_machine` if not given.
+    pub(crate) machine: Option<Name>,
+    /// When it was written, by the client's clock: an outbox sends late. Stored, never ordered by.
+    pub(crate) written_at: Option<DateTime>,
 }
 
 /// Whose message it is. The database's CHECK has the same words; a test holds the two together.

@@ -19,7 +19,8 @@ mod picture;
 mod state;
 mod transition;
 
-use shared::answer::Code;
+use shared::answer::problem::RETRY_AFTER_MEMBER;
+use shared::answer::{Code, code};
 use shared::edge::{Function, get};
 use shared::serde_json::json;
 use shared::upstream::DatabaseError;
@@ -70,7 +71,7 @@ const OF_MOVES: &[DatabaseError] = &[
     DELETED_SESSION,
     DatabaseError::new(&MACHINE_NOT_FOUND, "There is no machine of this name."),
     DatabaseError::new(&ID_REUSED, "This id already stands for another move of the session."),
-    DatabaseError::new(&MACHINE_CONFLICT, "The session stays on the machine it began on.").with(&["machine"]),
+    DatabaseError::new(&MACHINE_CONFLICT, "The session has moved, so it stays on its machine.").with(&["machine"]),
     DatabaseError::new(&VERSION_CONFLICT, "The session has moved since.").with(&["state", "version"]),
     DatabaseError::new(&ILLEGAL_TRANSITION, "The session cannot do that where it is.").with(&[
         "state",
@@ -79,6 +80,8 @@ const OF_MOVES: &[DatabaseError] = &[
     ]),
     DatabaseError::new(&RESPONSE_REQUIRED, "Send what the person answered as response.").with(&["state"]),
     DatabaseError::new(&RESPONSE_REFUSED, "The session is not in a step.").with(&["state"]),
+    DatabaseError::new(&code::RATE_LIMITED, "Wait as long as Retry-After says, then send the same again.")
+        .with(&[RETRY_AFTER_MEMBER]),
 ];
 
 /// The function.

@@ -28,7 +28,8 @@ pub(crate) struct Transition {
     /// The version the client has seen; or the `If-Match` header. If the session has moved since, the move is refused.
     #[request(if_match)]
     pub(crate) expected_version: Option<ExpectedVersion>,
-    /// The machine of a session that this begins; `supportive-yarn` if not given.
+    /// The machine of a session that this begins; until its first move, the machine to put it on. The database's setting
+    /// `default_machine` if not given.
     pub(crate) machine: Option<Name>,
 }
 

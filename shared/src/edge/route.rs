@@ -85,8 +85,9 @@ impl<S: 'static> Function<S> {
     }
 }
 
-/// Longest request body of a function that does not say otherwise, in bytes.
-pub const BODY_LIMIT: usize = 64 * 1024;
+/// Longest request body of a function that does not say otherwise, in bytes: a message with its parts, or a batch of
+/// events.
+pub const BODY_LIMIT: usize = 512 * 1024;
 
 /// A resource.
 pub(crate) struct Route<S> {
@@ -152,6 +153,12 @@ impl<S: 'static> Methods<S> {
     #[must_use]
     pub fn put<A: 'static>(self, handler: impl Handler<S, A>) -> Self {
         self.on(Method::PUT, handler)
+    }
+
+    /// `PATCH` as well.
+    #[must_use]
+    pub fn patch<A: 'static>(self, handler: impl Handler<S, A>) -> Self {
+        self.on(Method::PATCH, handler)
     }
 
     /// `DELETE` as well.

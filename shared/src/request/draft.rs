@@ -82,7 +82,7 @@ pub enum Draft<T> {
 impl<T: Field> Draft<T> {
     /// Reads a value into it.
     pub fn read(&mut self, value: Value<'_>, at: &At<'_>, faults: &mut Faults) {
-        if !value.is_null() {
+        if T::TAKES_NULL || !value.is_null() {
             *self = T::read(value, at, faults).map_or(Self::Faulty, Self::Valid);
         }
     }

@@ -3,6 +3,9 @@
 use crate::answer::problem::push_token;
 use crate::answer::{Fault, FieldError};
 
+/// What a value gets that should be an array.
+pub(super) const NOT_AN_ARRAY: Fault = Fault::new("wrong_type", "must be an array");
+
 /// What a value gets that should be an object.
 pub const NOT_AN_OBJECT: Fault = Fault::new("wrong_type", "must be a JSON object");
 

@@ -59,10 +59,10 @@ pub use draft::{
 pub use fault::{At, Faults, NOT_AN_OBJECT, push};
 pub use id::Id;
 pub use number::{Amount, Count, ExpectedVersion, Fraction, Within};
-pub use object::JsonObject;
+pub use object::{JsonArray, JsonObject};
 pub use page::{CursorField, Flatten, PageDraft, serialize};
 pub use shared_derive::{Request, Word};
 pub use storable::Storable;
 pub use text::{Name, Text};
-pub use value::{Field, Value};
+pub use value::{Field, Nullable, Value};
 pub use word::{Flag, Word, read_word};

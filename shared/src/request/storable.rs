@@ -5,8 +5,8 @@
 pub struct Storable {
     /// How deeply arrays and objects are nested: `1` is 0 levels, `{}` and `[1]` are one.
     pub depth: usize,
-    /// Whether all of it can be stored: no NUL character, no half of a surrogate pair, and no number with a decimal
-    /// exponent beyond those of an IEEE 754 double.
+    /// Whether all of it can be stored: no NUL character, no half of a surrogate pair, no number with a decimal
+    /// exponent beyond those of an IEEE 754 double, and none with more than 400 decimals.
     pub is_storable: bool,
     /// By how many bytes at most its numbers grow when their exponents are written out, as `jsonb` does.
     pub expansion: usize,
@@ -14,6 +14,8 @@ pub struct Storable {
 
 /// Greatest decimal exponent of a number that is stored: that of an IEEE 754 double.
 const MAX_EXPONENT: u64 = 308;
+/// Most decimals of a number that is stored. A double's digits end before 400; the database has the same limit.
+const MAX_DECIMALS: u64 = 400;
 
 impl Storable {
     /// Looks a well-formed JSON text over.
@@ -78,9 +80,13 @@ impl Storable {
         let (number, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         let number = std::str::from_utf8(number).unwrap_or_default();
         let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-        let whole = mantissa.trim_start_matches('-').split('.').next().unwrap_or_default().len() as u64;
+        let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let whole = whole.trim_start_matches('-').len() as u64;
+        let is_small = exponent.starts_with('-');
         let exponent = exponent.trim_start_matches(['+', '-']).parse::<u64>().unwrap_or(u64::MAX);
-        self.is_storable &= exponent.saturating_add(whole.saturating_sub(1)) <= MAX_EXPONENT;
+        let decimals = (decimals.len() as u64).saturating_add(if is_small { exponent } else { 0 });
+        self.is_storable &=
+            exponent.saturating_add(whole.saturating_sub(1)) <= MAX_EXPONENT && decimals <= MAX_DECIMALS;
         self.expansion = self.expansion.saturating_add(usize::try_from(exponent).unwrap_or(usize::MAX));
         after
     }
@@ -113,6 +119,8 @@ mod tests {
             "[10e308]",
             "[1E-309]",
             "[-1e+99999999999999999999]",
+            &format!("[0.{}]", "0".repeat(401)),
+            &format!("[0.{}e-300]", "0".repeat(101)),
         ] {
             assert!(!Storable::of(json).is_storable, "{json}");
         }

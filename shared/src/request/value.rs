@@ -1,5 +1,6 @@
 //! The value of a field, before it is known to be valid.
 
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::fault::{At, Faults, push};
@@ -56,6 +57,9 @@ impl<'a> Value<'a> {
 
 /// A type of field: it can be read from a value, and what was read is valid.
 pub trait Field: Sized {
+    /// Whether `null` is a value of its own. For other types it is the same as not being there.
+    const TAKES_NULL: bool = false;
+
     /// Reads a value, or tells its one fault.
     fn parse(value: Value<'_>) -> Result<Self, Fault>;
 
@@ -67,6 +71,29 @@ pub trait Field: Sized {
     /// The JSON Schema of it, without a description.
     #[cfg(not(target_arch = "wasm32"))]
     fn schema() -> serde_json::Value;
+}
+
+/// A value that `null` takes away, in a request that changes only what it names (RFC 7396).
+#[derive(Debug, Clone)]
+pub struct Nullable<T>(pub Option<T>);
+
+impl<T: Serialize> Serialize for Nullable<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<T: Field> Field for Nullable<T> {
+    const TAKES_NULL: bool = true;
+
+    fn parse(value: Value<'_>) -> Result<Self, Fault> {
+        if value.is_null() { Ok(Self(None)) } else { T::parse(value).map(|value| Self(Some(value))) }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "anyOf": [T::schema(), { "type": "null" }] })
+    }
 }
 
 impl Field for String {
