@@ -239,8 +239,10 @@ begin
   if session.version = 0 then
     -- A session stays on the machine version of its first move.
     newest := selvedge.newest_machine(session.machine);
-    session.machine_version := newest.machine_version;
-    session.fsm_state := newest.initial;
+    if newest.machine_version <> session.machine_version then
+      session.machine_version := newest.machine_version;
+      session.fsm_state := newest.initial;
+    end if;
   end if;
   select f.* into here from public.fsm_states f
     where f.machine = session.machine and f.machine_version = session.machine_version

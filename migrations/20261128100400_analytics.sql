@@ -128,7 +128,9 @@ declare
   -- The times that RFC 3339 can write; beyond them PostgreSQL's arithmetic could fail, and refuse the whole batch.
   earliest constant timestamptz := '0001-01-01T00:00:00Z';
   latest constant timestamptz := '9999-12-31T23:59:59Z';
-  sent constant timestamptz := least(greatest(record_events.sent_at, earliest), latest);
+  -- Where there is none, null: greatest() and least() would leave it out.
+  sent constant timestamptz := case when record_events.sent_at is not null
+    then least(greatest(record_events.sent_at, earliest), latest) end;
   total integer;
   accepted integer;
 begin
@@ -274,7 +276,7 @@ create view selvedge.counted_events with (security_invoker = true) as
   select a.* from public.analytics a
   -- Of what the database writes itself, a caller's claim does not count.
   where a.source = 'server'
-    or a.event_type not in ('session_started', 'step_completed', 'session_completed', 'risk_triggered');
+    or a.event_type not in ('session_started', 'session_completed', 'risk_triggered');
 comment on view selvedge.counted_events is 'Events that statistics count.';
 revoke all on selvedge.counted_events from public;
 grant select on selvedge.counted_events to authenticated, service_role;

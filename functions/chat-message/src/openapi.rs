@@ -204,6 +204,7 @@ const NOW: &str = "2026-11-21T12:02:50.747121+00:00";
 pub fn openapi() -> Result<Value, String> {
     Api::new("Selvedge: chat-message", "Saves chat messages and reads them back, as the caller.")
         .problem_member::<Crisis>("crisis", "Where to turn to. In every problem, if `risk` was sent.")
+        .problem_member::<String>("machine", "The machine the session is on.")
         .operation(Method::POST, "/", save())
         .operation(
             Method::GET,

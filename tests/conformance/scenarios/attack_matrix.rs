@@ -31,7 +31,7 @@ const REVIEWED: &[May] = &[
     May {
         role: "anon",
         verb: "EXECUTE",
-        on: "record_events(jsonb, timestamp with time zone)",
+        on: "record_events(json, timestamp with time zone)",
         columns: &[],
         reason: "analytics calls it for callers without a token",
     },
@@ -67,15 +67,19 @@ const REVIEWED: &[May] = &[
         role: "authenticated",
         verb: "INSERT",
         on: "sessions",
-        columns: &["session_id", "machine"],
-        reason: "a client names its session and its machine; everything else of it comes from defaults",
+        columns: &["session_id", "machine", "title", "meta"],
+        reason: "a client names its session and its machine, and gives it a title and meta; the rest comes from defaults",
     },
     May {
         role: "authenticated",
         verb: "UPDATE",
         on: "sessions",
-        columns: &["last_activity", "fsm_state", "version", "completed", "completion_time"],
-        reason: "for triggers that run as their caller: one puts the server's time in, a guard refuses what is not a move",
+        columns: &[
+            "title", "meta", "machine", "machine_version", "fsm_state", "version", "last_activity", "completed",
+            "completion_time",
+        ],
+        reason: "title, meta and, until the first move, the machine are the caller's; the others are for triggers that \
+                 run as their caller: one puts the server's time in, a guard refuses what is not a move",
     },
     May {
         role: "authenticated",
@@ -88,29 +92,22 @@ const REVIEWED: &[May] = &[
         role: "authenticated",
         verb: "INSERT",
         on: "chat_history",
-        columns: &["session_id", "id", "role", "message", "meta"],
-        reason: "what a message consists of; seq and created_at are the server's",
+        columns: &["session_id", "id", "role", "message", "parts", "meta", "written_at"],
+        reason: "what a message consists of; seq, written_by and created_at are the server's",
     },
     May {
         role: "authenticated",
         verb: "EXECUTE",
-        on: "save_message(uuid, uuid, text, text, jsonb, jsonb, jsonb)",
+        on: "save_message(uuid, uuid, text, text, json, json, json, json, text, timestamp with time zone)",
         columns: &[],
         reason: "chat-message calls it as its caller",
     },
     May {
         role: "authenticated",
         verb: "EXECUTE",
-        on: "get_history(uuid, integer, bigint, text)",
+        on: "get_history(uuid, integer, bigint, bigint, text, text[])",
         columns: &[],
         reason: "chat-message calls it as its caller",
-    },
-    May {
-        role: "authenticated",
-        verb: "EXECUTE",
-        on: "page_cursor(text)",
-        columns: &[],
-        reason: "the lists and save_message call it as their caller; it encodes the text it is given",
     },
     May {
         role: "authenticated",
@@ -179,8 +176,8 @@ const REVIEWED: &[May] = &[
         role: "authenticated",
         verb: "INSERT",
         on: "analytics",
-        columns: &["id", "event_type", "event_data", "session_id", "occurred_at"],
-        reason: "what an event consists of; whose it is and when it came are set by the server",
+        columns: &["id", "event_type", "event_data", "session_id", "occurred_at", "source"],
+        reason: "what an event consists of; a guard keeps the source for the database's own; whose it is and when it came are set by the server",
     },
     May {
         role: "authenticated",
@@ -227,7 +224,7 @@ const REVIEWED: &[May] = &[
     May {
         role: "authenticated",
         verb: "EXECUTE",
-        on: "record_events(jsonb, timestamp with time zone)",
+        on: "record_events(json, timestamp with time zone)",
         columns: &[],
         reason: "analytics calls it as its caller",
     },
@@ -241,7 +238,7 @@ const REVIEWED: &[May] = &[
     May {
         role: "authenticated",
         verb: "EXECUTE",
-        on: "get_analytics_summary(integer)",
+        on: "get_analytics_summary(integer, text)",
         columns: &[],
         reason: "analytics calls it as its caller",
     },
@@ -261,24 +258,10 @@ const REVIEWED: &[May] = &[
     },
     May {
         role: "authenticated",
-        verb: "EXECUTE",
-        on: "fsm_allowed_events(text, integer, text)",
-        columns: &[],
-        reason: "the functions above call it as their caller",
-    },
-    May {
-        role: "authenticated",
         verb: "DELETE",
         on: "sessions",
         columns: &[],
         reason: "people may delete what is theirs; RLS leaves out the rest",
-    },
-    May {
-        role: "authenticated",
-        verb: "EXECUTE",
-        on: "session_object(sessions)",
-        columns: &[],
-        reason: "the functions that answer with a session call it as their caller",
     },
     May {
         role: "authenticated",
@@ -373,37 +356,30 @@ const REVIEWED: &[May] = &[
     },
     May {
         role: "authenticated",
-        verb: "SELECT",
-        on: "rate_limits",
+        verb: "EXECUTE",
+        on: "update_session(uuid, json)",
         columns: &[],
-        reason: "limits are no secret, and the trigger that counts reads them as its caller",
+        reason: "chat-message calls it as its caller",
     },
     May {
         role: "authenticated",
         verb: "SELECT",
-        on: "rate_limit_uses",
+        on: "settings",
         columns: &[],
-        reason: "for the trigger that counts, which runs as its caller; RLS leaves out the rest",
+        reason: "no secret is a setting, and triggers read them as their caller",
     },
     May {
         role: "authenticated",
-        verb: "INSERT",
-        on: "rate_limit_uses",
-        columns: &["name"],
-        reason: "for the trigger that counts, which runs as its caller; a guard refuses everything else",
-    },
-    May {
-        role: "authenticated",
-        verb: "UPDATE",
-        on: "rate_limit_uses",
-        columns: &["used_at"],
-        reason: "for the trigger that counts, which runs as its caller; a guard refuses everything else",
+        verb: "SELECT",
+        on: "deleted_ids",
+        columns: &[],
+        reason: "functions tell their caller deleted from not found; RLS leaves out the rest",
     },
     // `cargo xtask new` adds a new function's here.
 ];
 
 /// Tables whose grants are for a trigger that runs as its caller: a guard refuses the owner, too.
-const GUARDED: &[&str] = &["user_responses", "rate_limit_uses"];
+const GUARDED: &[&str] = &["user_responses"];
 
 /// Functions that may run with their owner's rights, each with its reason: none.
 const DEFINERS: &[&str] = &[];

@@ -4,7 +4,7 @@
 use chat_message::MESSAGE_MAX_CHARS;
 use conformance::person::Person;
 use conformance::scratch_database::ScratchDatabase;
-use conformance::stack::{Stack, repository};
+use conformance::stack::Stack;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -98,6 +98,7 @@ async fn a_caller_names_no_column_that_is_the_servers() {
     for (column, value) in [
         ("user_id", json!(Uuid::new_v4())),
         ("fsm_state", json!("llm_conversation")),
+        // Until its first move a caller may put a session on another machine, but on none that does not exist.
         ("machine", json!("other")),
         ("machine_version", json!(2)),
         ("version", json!(9)),
@@ -114,7 +115,8 @@ async fn a_caller_names_no_column_that_is_the_servers() {
         }
         let target = format!("sessions?session_id=eq.{session_id}");
         let answer = person.rest("PATCH", &target).json(&json!({ column: value })).send().await;
-        assert_eq!(answer.status, 403, "update {column}: {}", answer.text());
+        let refused = if column == "machine" { 404 } else { 403 };
+        assert_eq!(answer.status, refused, "update {column}: {}", answer.text());
     }
 }
 
@@ -152,8 +154,8 @@ const ONE_WITH_MUCH: &str = "
     set session_replication_role = replica;
     create function pg_temp.nth(n bigint) returns uuid language sql immutable
       as $$ select lpad(to_hex(n), 32, '0')::uuid $$;
-    insert into public.sessions (session_id, user_id, fsm_state)
-      select pg_temp.nth(n), pg_temp.nth(case when n % 2 = 0 then 1 else 1 + n % 100 end),
+    insert into public.sessions (session_id, user_id, machine, machine_version, fsm_state)
+      select pg_temp.nth(n), pg_temp.nth(case when n % 2 = 0 then 1 else 1 + n % 100 end), 'supportive-yarn', 1,
         case when n % 2 = 0 then 'goals' else 'welcome' end from generate_series(1, 10000) n;
     insert into public.chat_history (session_id, id, role, message, seq)
       select pg_temp.nth(case when n % 2 = 0 then 2 else n end), pg_temp.nth(n), 'user',
@@ -210,14 +212,8 @@ async fn the_planners_guesses_say_nothing_of_anothers_rows() {
         analyze;";
     database.batch_execute(sample).await.unwrap();
     let sampled = guesses(&database).await;
-    // And a database that has been sampled before it comes to this migration forgets.
-    let migration = repository().join("migrations/20261126080200_no_planner_statistics.sql");
-    database.batch_execute(&std::fs::read_to_string(migration).unwrap()).await.unwrap();
-    database.batch_execute("analyze").await.unwrap();
-    let forgotten = guesses(&database).await;
     drop(database);
     scratch.remove().await;
     assert!(told.iter().all(|(_, [much, none])| much == none), "{told:?}");
-    assert_eq!(forgotten, told);
     assert!(sampled.iter().all(|(_, [much, none])| much != none), "{sampled:?}");
 }

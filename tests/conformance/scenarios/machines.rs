@@ -141,7 +141,8 @@ async fn xstate_and_the_function_agree_at_every_step() {
         let walks: Value = serde_json::from_slice(&output.stdout).unwrap();
         let machine = MachineFile::read(id);
         for walk in walks.as_array().unwrap() {
-            let session_id = Uuid::new_v4();
+            // A person for each walk: moves are limited.
+            let (person, session_id) = (Person::new(&stack).await, Uuid::new_v4());
             let mut here = machine.initial().to_owned();
             for step in walk.as_array().unwrap() {
                 let (event, expected) = (step["event"].as_str().unwrap(), step["state"].as_str().unwrap());

@@ -140,12 +140,12 @@ async fn no_status_and_no_header_outlives_its_request() {
 
 #[tokio::test]
 async fn a_cursor_is_base64url_without_padding_or_line_ends() {
-    let person = Person::new(&Stack::running()).await;
+    let database = Stack::running().database().await;
     let long = "1735689600123456:".repeat(20);
     for place in ["", "a", "ab", "abc", "desc:41", "~~~???>>>ÿÿÿ", &long] {
-        let encoded = person.rpc("page_cursor", &json!({ "place": place })).await.json();
+        let encoded: String = database.query_one("select selvedge.page_cursor($1)", &[&place]).await.unwrap().get(0);
         // The decoder takes neither padding, nor line ends, nor the other alphabet.
-        assert_eq!(cursor::place(&encoded), place);
+        assert_eq!(cursor::place(&json!(encoded)), place);
     }
 }
 
@@ -218,29 +218,30 @@ const SIZES: [usize; 12] = [
 ];
 
 /// One person with one session of messages, a risk in each, and sessions beside it, all of the sizes above. No caller
-/// could store most of them: the limits are taken away, and a session has members of any length.
+/// could store most of them: the limits are taken away, and a title may have any length.
 const SCENE: &str = "
     set session_replication_role = replica;
-    alter table public.chat_history drop constraint chat_history_message_length;
-    alter table public.risk_detections drop constraint risk_detections_details_size;
-    create or replace function public.session_object(s public.sessions) returns json
-      language sql stable security invoker set search_path = ''
-      as $$ select json_build_object('session_id', s.session_id, 'pad', repeat('x', s.version)) $$;
+    alter domain public.text_65536 drop constraint text_65536_length;
+    alter domain public.text_200 drop constraint text_200_length;
+    alter domain public.json_object_16_kib drop constraint json_object_16_kib_size;
     create function pg_temp.nth(n bigint) returns uuid language sql immutable
       as $$ select lpad(to_hex(n), 32, '0')::uuid $$;
     create temporary table wanted as select size, n from unnest($sizes) with ordinality as u (size, n);
     insert into auth.users (id) values (pg_temp.nth(1));
-    insert into public.sessions (session_id, user_id, version, last_activity)
-      select pg_temp.nth(n), pg_temp.nth(1), 1, timestamptz '2026-01-01T00:00:00Z' - n * interval '1 day' from wanted;
+    insert into public.sessions (session_id, user_id, machine, machine_version, fsm_state, title, last_activity)
+      select pg_temp.nth(n), pg_temp.nth(1), 'supportive-yarn', 1, 'welcome', 'x', timestamptz '2026-01-01T00:00:00Z' - n * interval '1 day' from wanted;
     insert into public.chat_history (session_id, id, role, message, seq, created_at)
       select pg_temp.nth(1), pg_temp.nth(n), 'bot', 'x', n, timestamptz '2026-01-01T00:00:00Z' from wanted;
     insert into public.risk_detections (session_id, message_id, label, detected_at, details)
       select pg_temp.nth(1), pg_temp.nth(n), 'x', timestamptz '2026-01-01T00:00:00Z' - n * interval '1 day', '{\"a\": \"x\"}'
       from wanted;
-    update public.sessions s set version = 1 + w.size - octet_length(public.session_object(s)::text)
-      from wanted w where s.session_id = pg_temp.nth(w.n);
-    update public.chat_history h set message = repeat('x', 1 + w.size - octet_length(to_json(h)::text))
+    update public.chat_history h set message = repeat('x', 1 + w.size - octet_length(selvedge.message_object(h)::text))
       from wanted w where h.seq = w.n;
+    set request.jwt.claims = '{\"sub\": \"00000000-0000-0000-0000-000000000001\"}';
+    create temporary table listed as select (item ->> 'session_id')::uuid as id, octet_length(item::text) as size
+      from json_array_elements(public.list_sessions(200) -> 'sessions') item;
+    update public.sessions s set title = repeat('x', 1 + w.size - l.size)
+      from wanted w, listed l where s.session_id = pg_temp.nth(w.n) and l.id = s.session_id;
     update public.risk_detections d
       set details = jsonb_build_object('a', repeat('x', 1 + w.size - octet_length(to_json(d)::text)))
       from wanted w where d.message_id = pg_temp.nth(w.n);

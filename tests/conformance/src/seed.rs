@@ -28,5 +28,13 @@ pub async fn a_row_in_every_table(person: &Person, session_id: Uuid, secret: &st
         let made = person.rpc(function, &arguments).await;
         assert_eq!(made.status, 201, "{function}: {}", made.text());
     }
+    // What was deleted is remembered.
+    let other = Uuid::new_v4();
+    for (function, arguments) in
+        [("save_message", message(other, "gone")), ("delete_session", json!({ "session_id": other }))]
+    {
+        let made = person.rpc(function, &arguments).await;
+        assert!(made.status.is_success(), "{function}: {}", made.text());
+    }
     // `cargo xtask new` adds a new function's here.
 }
