@@ -1,5 +1,6 @@
 //! What `#[derive(Request)]` makes of its attributes.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
 
 use shared::answer::{ETag, Problem};
 use shared::host::Request as Head;

@@ -73,6 +73,8 @@ codes! {
     NOT_FOUND = 404 "not_found" "No such resource";
     /// The resource exists and has no such method.
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The resource has no such method";
+    /// The body's end did not come in time.
+    REQUEST_TIMEOUT = 408 "request_timeout" "The body took too long";
     /// A unique value is already taken, or a row the request refers to is gone.
     CONFLICT = 409 "conflict" "The request conflicts with what is stored";
     /// The body is over the function's limit.

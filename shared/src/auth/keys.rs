@@ -192,7 +192,8 @@ impl KeyStore {
         let is_replaced = self.flight.lead(host, replacing).await.is_some();
         self.is_failing.set(!is_replaced);
         // Only now: somebody who asks and goes away must not keep a new key from everybody.
-        if !(is_replaced && was_old) || !self.configured.is_empty() {
+        let is_routine = is_replaced && was_old && self.configured.is_empty();
+        if !is_routine {
             self.cooldown_until_ms.set(host.now_ms() + COOLDOWN_MS);
         }
     }

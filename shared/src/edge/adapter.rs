@@ -22,6 +22,11 @@ use crate::host::web::{self, Promise, WebHost};
 /// what state the request that trapped has left this one. Requests that still use it end with it.
 pub type Isolate<S> = RefCell<Option<Rc<Edge<S>>>>;
 
+/// How long a body may take to arrive, in milliseconds. A body of 512 KiB arrives in time at 2 KB a second; one that trickles in
+/// forever would hold its request's memory as long.
+#[cfg(target_arch = "wasm32")]
+const BODY_MS: u32 = 5 * 60 * 1000;
+
 /// Responds to a request of the host's. `keep` is told of each promise that the host has to keep the request alive for.
 #[cfg(target_arch = "wasm32")]
 pub fn respond<S: 'static>(
@@ -42,7 +47,7 @@ pub fn respond<S: 'static>(
     let keep_afterwards = keep.clone();
     let response = web::run(
         async move {
-            let body = web::read_body(&request, &arrival.request, edge.body_limit()).await;
+            let body = web::read_body(&request, &arrival.request, edge.body_limit(), BODY_MS).await;
             let response = Rc::clone(&edge).respond(arrival, body).await;
             if let Some(afterwards) = edge.afterwards() {
                 keep_afterwards(&run_afterwards(isolate, afterwards));

@@ -78,6 +78,8 @@ pub enum BodyError {
     TooLarge,
     /// The connection broke before the end.
     Interrupted,
+    /// The end did not come in time.
+    TooSlow,
 }
 
 impl Request {

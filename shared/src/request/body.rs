@@ -66,6 +66,9 @@ impl RequestBody {
             Unreadable::Interrupted(BodyError::Interrupted) | Unreadable::Lost => {
                 Problem::new(&code::BODY_INTERRUPTED, "The connection broke before the body's end.")
             }
+            Unreadable::Interrupted(BodyError::TooSlow) => {
+                Problem::new(&code::REQUEST_TIMEOUT, "The body's end did not come within five minutes.")
+            }
             Unreadable::NotUtf8(at) => Problem::new(&code::INVALID_JSON, format!("Not UTF-8 from byte {at} on.")),
         })
     }
@@ -133,6 +136,7 @@ pub fn is_utf8(content_type: &str, media_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{RequestBody, is_utf8};
+    use crate::host::BodyError;
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     fn body(text: &str) -> RequestBody {
@@ -170,6 +174,17 @@ mod tests {
         assert_eq!(body(r#"{"a":null,"a":1}"#).has("a"), Some(true));
         assert_eq!(body(r#"{"a":null}"#).has("a"), Some(false));
         assert_eq!((body("{").has("a"), RequestBody::lost().has("a")), (None, None));
+    }
+
+    #[test]
+    fn a_body_that_did_not_come_whole_says_why() {
+        for (error, code) in [
+            (BodyError::TooLarge, "body_too_large"),
+            (BodyError::Interrupted, "body_interrupted"),
+            (BodyError::TooSlow, "request_timeout"),
+        ] {
+            assert_eq!(RequestBody::new(Err(error)).members().unwrap_err().code.name, code);
+        }
     }
 
     proptest! {

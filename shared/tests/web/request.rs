@@ -15,12 +15,16 @@ use web_sys::{ReadableStream, ReadableStreamDefaultController, Request, RequestI
 
 const URL: &str = "https://a.example/functions/v1/chat-message?session_id=%20a&limit=6";
 
+/// How long the function waits for a body.
+const PATIENCE_MS: u32 = 500;
+
 /// What a sender does next.
 #[derive(Clone)]
 enum Step {
     Bytes(usize),
     End,
     Break,
+    Wait,
 }
 
 /// A sender of bytes: 0, 1, 2 … 255, 0, 1 …
@@ -44,6 +48,7 @@ impl Sender {
                     controller.enqueue_with_chunk(&Uint8Array::from(bytes.as_slice())).unwrap();
                 }
                 Step::End => controller.close().unwrap(),
+                Step::Wait => {}
                 Step::Break => controller.error_with_e(&JsValue::from_str("the connection broke")),
             }
             at += 1;
@@ -88,7 +93,7 @@ fn counting(count: usize) -> Vec<u8> {
 async fn read(request: Request) -> (Head, Result<Vec<u8>, BodyError>) {
     driven(async move {
         let head = read_head(&request);
-        let body = read_body(&request, &head, 10).await;
+        let body = read_body(&request, &head, 10, PATIENCE_MS).await;
         (head, body)
     })
     .await
@@ -196,6 +201,16 @@ async fn a_body_over_the_limit_is_refused_and_its_sender_told_to_stop() {
 async fn a_body_that_breaks_off_is_interrupted() {
     for steps in [vec![Step::Break], vec![Step::Bytes(4), Step::Break]] {
         assert_eq!(Sender::new(&steps).read().await, Err(BodyError::Interrupted));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_body_whose_end_does_not_come_is_given_up() {
+    for steps in [vec![Step::Wait], vec![Step::Bytes(4), Step::Wait]] {
+        let sender = Sender::new(&steps);
+        assert_eq!(sender.read().await, Err(BodyError::TooSlow));
+        assert!(sender.cancelled.get());
+        assert_eq!(Sender::new(&steps).read_claiming(Some("9")).await, Err(BodyError::TooSlow));
     }
 }
 

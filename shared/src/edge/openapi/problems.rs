@@ -15,8 +15,13 @@ const ALWAYS: &[&Code] = &[&code::INTERNAL, &code::MISCONFIGURED];
 /// Those of an operation that reads fields, from wherever.
 const OF_FIELDS: &[&Code] = &[&code::VALIDATION_FAILED];
 /// Those of one that reads a body.
-const OF_BODIES: &[&Code] =
-    &[&code::INVALID_JSON, &code::BODY_INTERRUPTED, &code::BODY_TOO_LARGE, &code::UNSUPPORTED_MEDIA_TYPE];
+const OF_BODIES: &[&Code] = &[
+    &code::INVALID_JSON,
+    &code::BODY_INTERRUPTED,
+    &code::REQUEST_TIMEOUT,
+    &code::BODY_TOO_LARGE,
+    &code::UNSUPPORTED_MEDIA_TYPE,
+];
 /// Those of one that verifies its caller.
 const OF_CALLERS: &[&Code] = &[
     &code::MISSING_TOKEN,

@@ -13,6 +13,13 @@ export const settled = () => value;
 export const rejected = () => isRejected;
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// What comes of a promise, or null after so many milliseconds.
+export const within = (promise, ms) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms, null);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+
 export async function drive(task, wasm) {
   for (;;) {
     const stack = wasm.__stack_pointer?.value;

@@ -6,7 +6,7 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::body;
+use super::body::{self, Deadline};
 use super::fetch::{HeldValue, array};
 use crate::host::{Body, BodyError, READ_BY_METHOD, READ_HEADERS, Request, Response};
 
@@ -47,17 +47,23 @@ pub fn read_head(request: &web_sys::Request) -> Request {
     read
 }
 
-/// Reads a request's body, up to `limit` bytes.
-pub async fn read_body(request: &web_sys::Request, head: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
+/// Reads a request's body, up to `limit` bytes, for at most so many milliseconds.
+pub async fn read_body(
+    request: &web_sys::Request,
+    head: &Request,
+    limit: usize,
+    patience_ms: u32,
+) -> Result<Vec<u8>, BodyError> {
     if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(Vec::new());
     }
+    let deadline = Deadline::in_ms(patience_ms);
     let length = head.header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     // A chunked body is as long as it is, whatever `Content-Length` says beside it (RFC 9112 section 6.3).
     if length.is_some_and(|length| length <= limit) && head.header(TRANSFER_ENCODING).is_none() {
-        return body::read_whole(request, limit).await;
+        return body::read_whole(request, limit, deadline).await;
     }
-    body::read_up_to(request.body(), limit).await
+    body::read_up_to(request.body(), limit, deadline).await
 }
 
 /// Makes the web's response.

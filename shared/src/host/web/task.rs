@@ -20,6 +20,8 @@ extern "C" {
     fn drive(task: u32, wasm: JsValue) -> Promise;
     /// A promise that is kept after so many milliseconds.
     pub(super) fn sleep(milliseconds: u32) -> Promise;
+    /// What comes of a promise, or null after so many milliseconds.
+    pub(super) fn within(promise: &Promise, milliseconds: u32) -> Promise;
 }
 
 /// A future that is older than this, in milliseconds, is dropped: the promise it waits for will never be kept. That
