@@ -75,7 +75,14 @@ const REVIEWED: &[May] = &[
         verb: "UPDATE",
         on: "sessions",
         columns: &[
-            "title", "meta", "machine", "machine_version", "fsm_state", "version", "last_activity", "completed",
+            "title",
+            "meta",
+            "machine",
+            "machine_version",
+            "fsm_state",
+            "version",
+            "last_activity",
+            "completed",
             "completion_time",
         ],
         reason: "title, meta and, until the first move, the machine are the caller's; the others are for triggers that \

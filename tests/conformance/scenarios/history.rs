@@ -96,8 +96,10 @@ async fn ten_thousand_messages_page_without_gap_or_repeat_while_more_arrive() {
 #[tokio::test]
 async fn wrong_parameters_are_all_named() {
     let person = Person::new(&Stack::running()).await;
-    let answer =
-        person.call("GET", "chat-message", "?session_id=1&limit=201&order=up&before=zzz&after=-1&include=mood&limit=5").send().await;
+    let answer = person
+        .call("GET", "chat-message", "?session_id=1&limit=201&order=up&before=zzz&after=-1&include=mood&limit=5")
+        .send()
+        .await;
     let expected = [
         ("/after", "out_of_range"),
         ("/before", "invalid_cursor"),

@@ -132,7 +132,7 @@ async fn file_and_database_agree() {
 /// Random walks: the real `xstate` on the same file, and the function, after every event.
 #[tokio::test]
 async fn xstate_and_the_function_agree_at_every_step() {
-    let person = Person::new(&Stack::running()).await;
+    let stack = Stack::running();
     for id in ["supportive-yarn", "check-in"] {
         let script = repository().join("tests/clients/xstate-walks.mjs");
         let file = repository().join(format!("functions/fsm-transition/machines/{id}.json"));

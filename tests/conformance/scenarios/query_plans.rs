@@ -18,8 +18,9 @@ const SCENE: &str = "
     create function pg_temp.nth(n bigint) returns uuid language sql immutable
       as $$ select lpad(to_hex(n), 32, '0')::uuid $$;
     insert into auth.users (id) select pg_temp.nth(n) from generate_series(1, 100) n;
-    insert into public.sessions (session_id, user_id, last_activity)
-      select pg_temp.nth(n), pg_temp.nth(case when n <= 1000 then 1 else 2 + n % 99 end), now() - n * interval '1 minute'
+    insert into public.sessions (session_id, user_id, machine, machine_version, fsm_state, last_activity)
+      select pg_temp.nth(n), pg_temp.nth(case when n <= 1000 then 1 else 2 + n % 99 end), 'supportive-yarn', 1, 'welcome',
+        now() - n * interval '1 minute'
       from generate_series(1, 10000) n;
     insert into public.chat_history (session_id, id, role, message, seq)
       select pg_temp.nth(1), pg_temp.nth(n), 'bot', 'x', n from generate_series(1, 100000) n;
@@ -68,7 +69,7 @@ fn hot() -> Vec<Hot> {
         hot("newest messages", format!("select public.get_history({LARGE}, 50, 50000 - $n)"), history, SESSIONS + 200),
         hot(
             "oldest messages",
-            format!("select public.get_history({LARGE}, 50, 50000 + $n, 'asc')"),
+            format!("select public.get_history({LARGE}, 50, 50000 + $n, null, 'asc')"),
             history,
             SESSIONS + 200,
         ),

@@ -235,8 +235,7 @@ async fn a_limit_raised_or_lowered_holds_from_then_on_and_forgets_nothing() {
     let claims = json!({ "sub": person.user_id, "role": "authenticated" });
     let become_caller = format!("set local role authenticated; set local \"request.jwt.claims\" = '{claims}';");
     for (limit, fits, over) in [(10, 9, 1), (5, 0, 1), (20, 10, 1), (20, 0, 1), (21, 1, 1), (0, 0, 1)] {
-        let set =
-            format!("reset role; update public.rate_limits set at_most = {limit} where what = 'user_messages';");
+        let set = format!("reset role; update public.rate_limits set at_most = {limit} where what = 'user_messages';");
         transaction.batch_execute(&(set + &become_caller)).await.unwrap();
         if fits > 0 {
             assert_eq!(send(&mut transaction, session_id, fits).await, Ok(()), "{limit}");

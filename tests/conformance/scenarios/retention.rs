@@ -156,7 +156,8 @@ async fn cleanup_takes_only_what_was_completed_long_enough_ago() {
         assert_eq!(transaction.query_one(&count, &[&first]).await.unwrap().get::<_, i64>(0), kept, "{table}");
     }
     // The event is there, without its ids.
-    let kept = "select count(*) from public.analytics where event_type = 'x' and user_id is null and session_id is null";
+    let kept =
+        "select count(*) from public.analytics where event_type = 'x' and user_id is null and session_id is null";
     assert!(transaction.query_one(kept, &[]).await.unwrap().get::<_, i64>(0) >= 1);
     let deleted: i32 = transaction.query_one("select public.cleanup_old_sessions(1000)", &[]).await.unwrap().get(0);
     assert_eq!(deleted, 0);

@@ -100,7 +100,13 @@ async fn one_session_is_what_saving_said_it_was() {
     let saved = person.say(session_id, "hello").await["session"].clone();
     let asked = json!({ "session_id": session_id });
     assert_eq!(person.rpc("get_session", &asked).await.json(), saved);
-    assert_eq!(person.rpc("list_sessions", &json!({})).await.json()["sessions"], json!([saved]));
+    let mut listed = saved.clone();
+    listed["message_count"] = json!(1);
+    let listed_all = person.rpc("list_sessions", &json!({})).await.json();
+    let last = &listed_all["sessions"][0]["last_message"];
+    assert_eq!((&last["role"], &last["preview"]), (&json!("user"), &json!("hello")));
+    listed["last_message"] = last.clone();
+    assert_eq!(listed_all["sessions"], json!([listed]));
     let elses = stranger.rpc("get_session", &asked).await;
     let none = stranger.rpc("get_session", &json!({ "session_id": Uuid::new_v4() })).await;
     assert_eq!((elses.status.as_u16(), elses.text()), (404, none.text()), "the two look the same");
@@ -108,7 +114,7 @@ async fn one_session_is_what_saving_said_it_was() {
 }
 
 #[tokio::test]
-async fn a_session_is_deleted_by_its_owner_alone_once_and_may_be_begun_anew() {
+async fn a_session_is_deleted_by_its_owner_alone_once_and_for_good() {
     let stack = Stack::running();
     let (person, stranger) = (Person::new(&stack).await, Person::new(&stack).await);
     let (session_id, kept) = (Uuid::new_v4(), Uuid::new_v4());
@@ -120,15 +126,19 @@ async fn a_session_is_deleted_by_its_owner_alone_once_and_may_be_begun_anew() {
     assert_eq!(person.rpc("get_session", &asked).await.status, 200);
     let gone = person.rpc("delete_session", &asked).await;
     assert_eq!((gone.status.as_u16(), gone.json()), (200, json!({})));
-    assert_eq!(person.rpc("delete_session", &asked).await.status, 404);
-    assert_eq!(person.rpc("get_session", &asked).await.status, 404);
+    for function in ["delete_session", "get_session"] {
+        let answer = person.rpc(function, &asked).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["message"]), (410, &json!("session_deleted")), "{function}");
+    }
     // Past the function, too.
     let directly = person.rest("DELETE", &format!("sessions?session_id=eq.{kept}")).send().await;
     assert_eq!(directly.status, 204, "{}", directly.text());
     assert_eq!(person.rpc("list_sessions", &json!({})).await.json()["sessions"], json!([]));
-    // The id is free again, for anyone, and what was there is not.
-    let anew = stranger.say(session_id, "mine now").await;
-    assert_eq!((&anew["message"]["seq"], &anew["session"]["version"]), (&json!(1), &json!(0)));
+    // The id is never used again, by anyone; that somebody deleted it is nobody else's business.
+    for (who, status) in [(&person, 410), (&stranger, 404)] {
+        let anew = who.rpc("save_message", &message(session_id, "mine now")).await;
+        assert_eq!(anew.status, status, "{}", anew.text());
+    }
 }
 
 #[tokio::test]
@@ -153,10 +163,9 @@ async fn saving_into_a_session_while_it_is_deleted_leaves_all_of_it_or_nothing()
         );
         assert_eq!(deleted.status, 200, "{}", deleted.text());
         for answer in answers {
-            // The session may go between a caller's look at it and its lock; then it is not there.
             let status = answer.status.as_u16();
             assert!(
-                status == 201 || (status == 404 && answer.json()["message"] == "session_not_found"),
+                status == 201 || (status == 410 && answer.json()["message"] == "session_deleted"),
                 "{round}: {}",
                 answer.text()
             );
@@ -180,7 +189,7 @@ async fn sessions_are_listed_over_http_page_by_page() {
         target = format!("/sessions?limit=3&before={next}");
     }
     assert_all(&seen, &mine);
-    assert_eq!(seen[0].as_object().unwrap().len(), 6);
+    assert_eq!(seen[0].as_object().unwrap().len(), 11);
     assert_eq!(read(&person, "/sessions").await["sessions"].as_array().unwrap().len(), 8);
     let wrong = person.call("GET", "chat-message", "/sessions?limit=201&before=zzz&session_id=1").send().await;
     let expected = [("/before", "invalid_cursor"), ("/limit", "out_of_range"), ("/session_id", "unknown_field")];
@@ -208,10 +217,10 @@ async fn a_session_is_read_and_deleted_over_http() {
     let gone = person.call("DELETE", "chat-message", &target).send().await;
     assert_eq!((gone.status.as_u16(), gone.text().as_str()), (204, ""));
     for verb in ["GET", "DELETE"] {
-        assert_problem(&person.call(verb, "chat-message", &target).send().await, 404, "session_not_found");
+        assert_problem(&person.call(verb, "chat-message", &target).send().await, 410, "session_deleted");
     }
-    assert_problem(&person.history(session_id, "").await, 404, "session_not_found");
+    assert_problem(&person.history(session_id, "").await, 410, "session_deleted");
     let post = person.call("POST", "chat-message", &target).json(&json!({})).send().await;
     assert_problem(&post, 405, "method_not_allowed");
-    assert_eq!(post.header("allow"), "GET, HEAD, DELETE, OPTIONS");
+    assert_eq!(post.header("allow"), "GET, HEAD, PATCH, DELETE, OPTIONS");
 }
