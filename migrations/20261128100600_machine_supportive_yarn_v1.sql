@@ -1,5 +1,5 @@
 -- The machine supportive-yarn, version 1. Generated from functions/fsm-transition/machines/supportive-yarn.json
--- by `cargo xtask machines`. Do not edit: sessions stay on the version they began with, so a change is a new
+-- by `cargo xtask machines`. Do not edit: sessions stay on the version of their first move, so a change is a new
 -- version. See docs/machines.md.
 
 insert into public.fsm_machines (machine, machine_version, initial, definition) values

@@ -53,7 +53,7 @@ fn write_migration(folder: &Path, machine: &Machine) -> Result<String> {
         return Err(format!(
             "{FOLDER}/{} is no longer what {MIGRATIONS}/{file} says.\n\
              A machine that is in use does not change: undo the change there, and make it in {id}@{next}.json, with \
-             \"version\": \"{next}\"; sessions stay on the version they began with.\n\
+             \"version\": \"{next}\"; sessions stay on the version of their first move.\n\
              If no database has run the migration yet, delete it and run `cargo xtask machines` again.",
             machine.file
         ));

@@ -294,7 +294,8 @@ mod tests {
     fn session() -> Value {
         let now = "2026-11-21T12:02:50.747121+00:00";
         json!({
-            "session_id": ID, "fsm_state": "welcome", "version": 0, "created_at": now, "last_activity": now,
+            "session_id": ID, "title": null, "meta": {}, "machine": "check-in", "fsm_state": "welcome", "version": 0,
+            "created_at": now, "last_activity": now,
             "completed": false,
         })
     }
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn requests_that_succeed_must_be_as_declared() {
         let url = format!("?session_id={ID}");
-        let page = answer(200, "application/json", &json!({ "messages": [], "next": null }));
+        let page = answer(200, "application/json", &json!({ "messages": [], "next": null, "last_seq": 0 }));
         assert_eq!(fault("GET", &url, &Value::Null, &page), None);
         for target in ["", "?session_id=1", &format!("{url}&limit=201"), &format!("{url}&limti=1")] {
             assert!(fault("GET", target, &Value::Null, &page).is_some(), "{target}");

@@ -81,8 +81,8 @@ async fn fill(scene: &Scene, messages: u32) -> Result<People> {
     // Without triggers: they number, count and limit what callers write, one row after the other.
     let fill = format!(
         "set session_replication_role = replica;
-         insert into public.sessions (session_id, user_id, last_activity)
-           select gen_random_uuid(), owner.user_id, now() - interval '1 minute' * session
+         insert into public.sessions (session_id, user_id, machine, machine_version, fsm_state, last_activity)
+           select gen_random_uuid(), owner.user_id, 'supportive-yarn', 1, 'welcome', now() - interval '1 minute' * session
            from (select distinct user_id from public.sessions) owner,
              generate_series(1, {messages} / {OF_A_SESSION} / {OWNERS}) session;
          insert into public.chat_history (id, session_id, role, message, seq)

@@ -83,13 +83,17 @@ impl Scene {
             let token = stack.key().sign(&Value::Object(claims));
             people.push(Person { token, session: Uuid::new_v4() });
         }
+        let database = database::connect(&described.db_url).await?;
+        // A limit costs the same however high it is, and more callers than a minute has room for are to be measured.
+        let raised = "update public.rate_limits set at_most = 1000000000 where what <> 'user_messages'";
+        database.execute(raised, &[]).await.map_err(|error| Error::new(database::why(&error)))?;
         Ok(Self {
             host,
             postgrest: door(postgrest, ""),
             rest: door(port, "/rest/v1"),
             people: people.into(),
             processes: stack.processes()?,
-            database: database::connect(&described.db_url).await?,
+            database,
         })
     }
 
