@@ -285,3 +285,15 @@ async fn a_wrong_configuration_is_named_and_its_values_are_not() {
         assert!(detail.contains(name) && !detail.contains(value), "{detail}");
     }
 }
+
+#[tokio::test]
+async fn a_publishable_key_that_the_gateway_refuses_is_a_fault_of_the_configuration() {
+    let stack = Stack::running();
+    let person = Person::new(&stack).await;
+    let wrong = [("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_of_another_project")];
+    let function = Isolated::start(&stack, "chat-message", &wrong).await;
+    let bearer = format!("Bearer {}", Forge::new(&person).good());
+    let answer = call("GET", format!("{}/sessions", function.url)).header("authorization", bearer).send().await;
+    let problem = assert_problem(&answer, 500, "misconfigured");
+    assert!(problem["detail"].as_str().unwrap().contains("SUPABASE_PUBLISHABLE_KEY"), "{problem}");
+}
