@@ -9,8 +9,18 @@ const { analytics } = await imported(codeOf("analytics.md", "analytics.js"));
 
 // What a browser would keep, from page to page.
 const kept = new Map();
-const storage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
-const newPage = () => analytics({ url, apikey, token: async () => token, storage });
+const storage = {
+  get length() {
+    return kept.size;
+  },
+  key: (at) => [...kept.keys()][at] ?? null,
+  getItem: (name) => kept.get(name) ?? null,
+  setItem: (name, value) => kept.set(name, value),
+  removeItem: (name) => kept.delete(name),
+};
+const dropped = [];
+const onDrop = (event, reason) => dropped.push([event.event_type, reason.code]);
+const newPage = () => analytics({ url, apikey, token: async () => token, storage, onDrop });
 
 const network = globalThis.fetch;
 const bodies = [];
@@ -36,6 +46,8 @@ const track = (page, data = {}) => ids.push(page.track("llm_turn_completed", { w
 let page = newPage();
 for (let n = 0; n < 3; n += 1) track(page);
 for (const failing of [offline, atGateway, answerLost]) {
+  // A visit each: after a failure a page waits before it sends again.
+  page = newPage();
   globalThis.fetch = failing;
   assert.equal(await page.flush(), false);
   assert.equal(page.queued().length, 3);
@@ -52,6 +64,7 @@ assert.equal(answers.length, 1, "two calls at once are one request");
 assert.equal(answers[0].accepted, 1);
 assert.equal(answers[0].duplicates, 3);
 assert.deepEqual(answers[0].rejected.map(({ pointer }) => pointer), ["/events/4/event_type"]);
+assert.deepEqual(dropped, [["Not a type", "invalid_event_type"]]);
 
 // More than one request takes, in number and in bytes; and one that comes while they are on their way.
 answers.length = 0;
