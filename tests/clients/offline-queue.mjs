@@ -76,4 +76,44 @@ assert.equal(await flushed, true);
 assert.deepEqual(page.queued(), []);
 assert.equal(answers.reduce((sum, { accepted }) => sum + accepted, 0), 542);
 assert.ok(bodies.every((body) => Buffer.byteLength(body) <= 512 * 1024));
+
+// More bad events than an answer lists: all of them are dropped and reported, and the good one is stored.
+dropped.length = 0;
+for (let n = 0; n < 150; n += 1) page.track(`Not a type ${n}`, { word });
+track(page);
+assert.equal(await page.flush(), true);
+assert.equal(new Set(dropped.map(([event_type]) => event_type)).size, 150);
+
+// An event that JSON cannot hold, and a page whose onDrop throws.
+dropped.length = 0;
+assert.equal(typeof page.track("llm_turn_completed", { word, big: 1n }), "string");
+assert.deepEqual(dropped, [["llm_turn_completed", "not_json"]]);
+const rude = analytics({ url, apikey, storage: null, onDrop: () => assert.fail("a fault of the page's") });
+rude.track("llm_turn_completed", { word, long: "x".repeat(40_000) });
+
+// A token that has expired is asked for once more; where there is no other, and where nobody can tell, events wait.
+const tokens = [];
+const headers = [];
+const late = analytics({ url, apikey, storage: null, token: () => tokens.shift() ?? Promise.reject(new Error("offline")) });
+globalThis.fetch = async (target, options) => {
+  headers.push(options.headers.authorization);
+  return options.headers.authorization === `Bearer ${token}` ? online(target, options) : new Response("{}", { status: 401 });
+};
+const stale = [token.split(".")[0], token.split(".")[1], "AAAA"].join(".");
+tokens.push(stale);
+track(late);
+assert.equal(await late.flush(), false, "nobody can tell who is signed in");
+assert.equal(late.queued().length, 1);
+tokens.push(stale, token);
+assert.equal(await late.flush(), true);
+assert.deepEqual(headers, [`Bearer ${stale}`, `Bearer ${token}`]);
+assert.deepEqual(late.queued(), []);
+
+// A queue has an end, so that the page's own storage does not fill up: the oldest go.
+const counted = [];
+const full = analytics({ url, apikey, storage: null, onDrop: (event, { code }) => counted.push(code) });
+for (let n = 0; n < 2100; n += 1) full.track("llm_turn_completed", { n });
+assert.equal(full.queued().length, 2000);
+assert.deepEqual(new Set(counted), new Set(["queue_full"]));
+assert.equal(full.queued().at(-1).event_data.n, 2099);
 console.log(JSON.stringify(ids));
