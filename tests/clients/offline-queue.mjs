@@ -109,6 +109,24 @@ assert.equal(await late.flush(), true);
 assert.deepEqual(headers, [`Bearer ${stale}`, `Bearer ${token}`]);
 assert.deepEqual(late.queued(), []);
 
+// An answer of `token` that comes late does not change whose an event is: a try as that user's may be on its way.
+const answersOfToken = [Promise.resolve(token), new Promise((resolve) => setTimeout(resolve, 300, null)), token, token];
+const slow = analytics({ url, apikey, storage: null, token: () => answersOfToken.shift() });
+track(slow);
+const clock = Date.now;
+Date.now = () => clock() + 11_000;
+globalThis.fetch = answerLost;
+assert.equal(await slow.flush(), false);
+Date.now = clock;
+await new Promise((resolve) => setTimeout(resolve, 3000)); // past the late answer, and past the pause after a failure
+headers.length = 0;
+globalThis.fetch = async (target, options) => {
+  headers.push(options.headers.authorization);
+  return online(target, options);
+};
+assert.equal(await slow.flush(), true);
+assert.deepEqual(headers, [`Bearer ${token}`]);
+
 // A queue has an end, so that the page's own storage does not fill up: the oldest go.
 const counted = [];
 const full = analytics({ url, apikey, storage: null, onDrop: (event, { code }) => counted.push(code) });
