@@ -27,9 +27,9 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export async function launch() {
+export async function launch(...flags) {
   const { executablePath, env } = await findBrowser();
-  return chromium.launch({ executablePath, env, headless: true, args: FLAGS });
+  return chromium.launch({ executablePath, env, headless: true, args: [...FLAGS, ...flags] });
 }
 
 async function findBrowser() {

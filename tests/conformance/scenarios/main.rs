@@ -12,6 +12,7 @@ mod access;
 mod analytics;
 mod analytics_batches;
 mod analytics_browser;
+mod analytics_queue;
 mod architecture;
 mod attack_matrix;
 mod cors;

@@ -79,6 +79,19 @@ impl Wanted {
         self.headers.push(("content-type", "application/json".to_owned()));
         Self { body: body.to_string(), ..self }
     }
+
+    /// Where it goes, and its bytes: the head and the body.
+    pub fn written(&self) -> (String, String, &str) {
+        let url: hyper::Uri = self.url.parse().expect("a URL");
+        let authority = url.authority().expect("a host").to_string();
+        let target = url.path_and_query().map_or("/", |target| target.as_str());
+        let mut head = format!("{} {target} HTTP/1.1\r\nhost: {authority}\r\n", self.method);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += &format!("content-length: {}\r\n\r\n", self.body.len());
+        (authority, head, &self.body)
+    }
 }
 
 impl Saw {

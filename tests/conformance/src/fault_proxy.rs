@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub enum Fault {
     Silence,
     /// Supabase does it, and headers come back, and no body.
     StalledBody,
+    /// Supabase does it, and half of its answer comes back, and then nothing.
+    StalledHalfWay,
     /// Supabase does it later.
     Slow(Duration),
     /// Supabase never hears of it.
@@ -105,6 +108,7 @@ struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     /// Told a new number when idle connections are to close.
     idle: watch::Sender<u64>,
+    under_way: AtomicUsize,
     listening: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -127,6 +131,7 @@ impl FaultProxy {
             script: Mutex::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             idle: watch::Sender::new(0),
+            under_way: AtomicUsize::new(0),
             listening: Mutex::default(),
         });
         let proxy = Self { url: format!("http://{address}"), shared };
@@ -163,6 +168,11 @@ impl FaultProxy {
     /// The requests aimed at since.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.script.lock().unwrap().seen.clone()
+    }
+
+    /// How many connections have a request that is neither answered nor given up.
+    pub fn under_way(&self) -> usize {
+        self.shared.under_way.load(Ordering::SeqCst)
     }
 
     /// Closes kept-alive connections on which nothing is under way.
@@ -269,6 +279,22 @@ impl Told {
     }
 }
 
+/// Counts a request as under way until it is dropped.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// What becomes of a connection after a request.
 enum After {
     Keep,
@@ -294,6 +320,7 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
             if fate == Some(Fault::ResetUnread) {
                 return reset(stream);
             }
+            let _counted = UnderWay::begin(&shared.under_way);
             let Some(asked) = take(&mut stream, &mut read).await else { return };
             match answer(&shared, &mut stream, &asked, fate).await {
                 Some(After::Keep) => {}
@@ -383,6 +410,11 @@ async fn answer(shared: &Shared, stream: &mut TcpStream, asked: &Asked, fate: Op
         }
         Some(Fault::StalledBody) => {
             stream.write_all(&head).await.ok()?;
+            closed(stream).await;
+            None
+        }
+        Some(Fault::StalledHalfWay) => {
+            stream.write_all(&[&head, &body[..body.len() / 2]].concat()).await.ok()?;
             closed(stream).await;
             None
         }
@@ -476,6 +508,7 @@ mod tests {
             (Fault::Garbage, "not http"),
             (Fault::Silence, " …"),
             (Fault::StalledBody, "content-length: 9\r\n\r\n …"),
+            (Fault::StalledHalfWay, "content-length: 9\r\n\r\ngot  …"),
             (Fault::AnswerAfterCommit(Canned::page(502)), "HTTP/1.1 502"),
             (Fault::Slow(std::time::Duration::from_millis(10)), "got hello"),
         ] {
@@ -483,11 +516,11 @@ mod tests {
             let saw = ask(&proxy, "/rest/v1").await.unwrap();
             assert!(saw.contains(part), "{fault:?}: {saw}");
         }
-        assert_eq!(count.load(SeqCst), 5);
+        assert_eq!(count.load(SeqCst), 6);
         proxy.always(Fault::Answer(Canned::page(503).retry_after("7")));
         assert!(ask(&proxy, "/rest/v1").await.unwrap().contains("retry-after: 7"));
         assert!(ask(&proxy, "/auth/v1").await.unwrap().contains("got hello"), "what it does not aim at passes");
-        assert_eq!(count.load(SeqCst), 6);
+        assert_eq!(count.load(SeqCst), 7);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use crate::scene::Scene;
-use crate::{breaker, crowd, database, graceful_stop, health, injected, keys, processes};
+use crate::{breaker, crowd, database, graceful_stop, health, injected, keys, leaving, processes};
 
 /// Something that goes wrong.
 pub(crate) struct Fault {
@@ -291,6 +291,22 @@ pub(crate) const FAULTS: &[Fault] = &[
         "key server down, stalled or answering rubbish",
         "503 `keys_unavailable` with `Retry-After`, never 401; with keys from before all goes on",
         |scene| Box::pin(keys::unavailable(scene)),
+    ),
+    // Callers who go away.
+    real(
+        "caller who leaves during the upload",
+        "upstream is not asked and nothing is stored; the next caller gets 201",
+        |scene| Box::pin(leaving::during_the_upload(scene)),
+    ),
+    real(
+        "caller who leaves while the function waits for upstream",
+        "the message is stored whole or not at all; after twice the timeout no connection upstream is left; the next caller gets 201",
+        |scene| Box::pin(leaving::while_it_waits(scene)),
+    ),
+    real(
+        "caller who leaves in the middle of a streamed page",
+        "after twice the timeout no connection upstream is left; the next caller gets the whole page",
+        |scene| Box::pin(leaving::in_the_middle_of_a_page(scene)),
     ),
     // What watches, and what must simply hold.
     real(

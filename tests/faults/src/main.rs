@@ -19,6 +19,7 @@ mod graceful_stop;
 mod health;
 mod injected;
 mod keys;
+mod leaving;
 mod list;
 mod processes;
 mod scene;

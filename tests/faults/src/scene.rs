@@ -47,7 +47,10 @@ pub(crate) struct Scene {
 
 /// A message that is looked at closely: it stands in the ledger as any other write.
 pub(crate) struct Probe {
-    request: Wanted,
+    /// The request that writes it.
+    pub request: Wanted,
+    /// Its session, which is new.
+    pub session_id: Uuid,
     number: usize,
 }
 
@@ -110,7 +113,7 @@ impl Scene {
         let entry = Entry::new(Kind::Message, self.person.user_id, Uuid::new_v4(), text);
         let body = json!({ "id": entry.id, "session_id": entry.session_id, "role": "bot", "message": entry.mark });
         let request = Wanted::new(&self.person, "POST", "chat-message", "").json(&body);
-        Probe { request, number: self.ledger.begin(entry) }
+        Probe { request, session_id: entry.session_id, number: self.ledger.begin(entry) }
     }
 
     /// Sends a probe once.
