@@ -95,6 +95,12 @@ impl KeyStore {
         Ok((found.algorithm, key))
     }
 
+    /// How many keys it has, fetched and configured ones.
+    #[cfg(feature = "fake")]
+    pub(crate) fn len(&self) -> usize {
+        self.keys.borrow().len() + self.configured.borrow().len()
+    }
+
     fn shared_secret(&self, secret: &str) -> PublicKey {
         let made = || PublicKey {
             id: None,
