@@ -82,7 +82,7 @@ impl Upstream {
         outcome
     }
 
-    async fn call_until(&self, deadline_ms: u64, rpc: &Rpc<'_>) -> Result<Inbound, Problem> {
+    async fn call_until(&self, mut deadline_ms: u64, rpc: &Rpc<'_>) -> Result<Inbound, Problem> {
         let Self { host, config, breaker } = self;
         let authorization = rpc.token.map(|token| format!("Bearer {token}"));
         let mut headers = vec![
@@ -100,6 +100,8 @@ impl Upstream {
         let mut is_skewed = false;
         loop {
             let now = host.now_ms();
+            // A clock that was set back gives a try no more time than the whole call had.
+            deadline_ms = deadline_ms.min(now + rpc.timeout_ms);
             breaker.admit(now).map_err(|wait| unavailable().retry_after(wait.div_ceil(1000)))?;
             let left = u32::try_from(deadline_ms.saturating_sub(now)).unwrap_or(0).max(1);
             let request = Outbound {
@@ -405,6 +407,16 @@ mod tests {
         let (_, host) = called(&[Ok((503, Some(4), "")), Ok((503, Some(4), "")), Ok((200, None, ""))], &Rc::default());
         let left: Vec<_> = host.sent.borrow().iter().map(|sent| sent.timeout_ms).collect();
         assert_eq!(left, [10_000, 6000, 2000]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_gives_no_try_more_time() {
+        let host = Rc::new(FakeHost::default());
+        host.wakes_off_by_ms.set(-3_600_000);
+        let answers = [Ok((503, None, "")), Ok((200, None, ""))];
+        called_on(&host, &Request::new("POST", "/"), 10_000, &answers, &Rc::default());
+        let left: Vec<_> = host.sent.borrow().iter().map(|sent| sent.timeout_ms).collect();
+        assert_eq!(left, [10_000, 10_000]);
     }
 
     #[test]
