@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::host::{Algorithm, Body, FetchError, HeldBody, Host, Inbound, Key, LocalFuture, Outbound};
 use shared::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::conditions::Conditions;
 use crate::database::{Call, Reply};
 use crate::isolate::Settings;
 use crate::issuer::{PUBLISHABLE_KEY, URL, sign};
@@ -137,7 +138,9 @@ impl SimulatedHost {
         let fetching = self.fetching.get() + 1;
         self.fetching.set(fetching);
         let most = 1 + self.settings.timeout_ms.div_ceil(KEYS_PATIENCE_MS);
-        if fetching > most && !world.has_jumped(self.isolate) && world.conditions.trap_permille == 0 {
+        // Where requests end without a word, theirs are still counted.
+        let Conditions { trap_permille, leave_permille, .. } = world.conditions;
+        if fetching > most && !world.has_jumped(self.isolate) && trap_permille + leave_permille == 0 {
             world.judge(Err(format!("{fetching} requests for the key set at once")));
         }
         let fate = world.fate();
@@ -188,7 +191,6 @@ impl Host for SimulatedHost {
                     Err(FetchError::Unreachable)
                 }
             };
-            self.may_trap();
             let Arrived { reply: Reply { status, headers, body }, is_whole, breaks } = outcome?;
             let headers: HeaderMap = headers
                 .iter()

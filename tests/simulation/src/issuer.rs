@@ -127,9 +127,9 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Issuer {
-    /// With one key.
-    pub(crate) fn new(now_ms: u64) -> Self {
-        Self { keys: vec![SigningKey { id: "k0".to_owned(), published_ms: now_ms, revoked_ms: None }] }
+    /// With one key, published long ago.
+    pub(crate) fn new() -> Self {
+        Self { keys: vec![SigningKey { id: "k0".to_owned(), published_ms: 0, revoked_ms: None }] }
     }
 
     /// Publishes a new key and signs with it. The one before is revoked after so long.

@@ -139,7 +139,7 @@ impl Fate {
 /// What an exchange takes one way, in milliseconds: mostly little.
 fn latency(random: &mut Rng) -> u64 {
     match random.u8(0..20) {
-        0 => random.u64(0..1500),
+        0 => random.u64(0..450),
         1..5 => random.u64(0..100),
         _ => random.u64(0..10),
     }

@@ -71,7 +71,7 @@ impl World {
     pub(crate) fn new(seed: u64, is_traced: bool) -> Rc<Self> {
         let mut random = Rng::with_seed(seed);
         let conditions = Conditions::new(&mut random);
-        let issuer = Issuer::new(BEGINNING_MS);
+        let issuer = Issuer::new();
         let count = random.usize(1..4);
         let isolates = (0..count).map(|_| isolate(&mut random, &conditions, &issuer)).collect();
         let planner = RefCell::new(Planner::new(&mut random));
