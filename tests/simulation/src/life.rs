@@ -67,7 +67,7 @@ impl World {
         self.late_ms.set(self.late_ms.get() + waits_ms);
         isolate.offset_ms.set(isolate.offset_ms.get() + by_ms);
         for instance in isolate.all.borrow().iter() {
-            instance.host.mirror.borrow_mut().clock_jumped(self.now_ms());
+            instance.host.mirror.borrow_mut().clock_jumped(by_ms);
         }
         for task in self.tasks.borrow_mut().values_mut().filter(|task| task.plan.isolate == place) {
             task.exchange.has_jumped = true;
@@ -202,6 +202,7 @@ impl World {
         if let Some(isolate) = self.isolates.get(task.plan.isolate) {
             isolate.current.take();
         }
+        task.instance.host.mirror.borrow_mut().trapped();
         let response = task.instance.edge.trapped(&task.arrival);
         if task.caller == Caller::Waits {
             self.judge_answer(id, &task, response, true);
