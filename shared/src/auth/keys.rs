@@ -122,17 +122,17 @@ impl KeyStore {
         let fetches = self.fetches.get();
         let is_told = || self.fetches.get() != fetches;
         let mut now = host.now_ms();
-        while self.lacks(token, now) && !is_told() && now < self.fetching_until_ms.get() {
+        while self.lacks(token, now) && !is_told() && self.is_fetching(now) {
             host.sleep(WAIT_MS).await;
             now = host.now_ms();
         }
         let is_old = self.is_older(FRESH_MS, now);
-        let is_cooling = now < self.cooldown_until_ms.get();
+        let is_cooling = (1..=COOLDOWN_MS).contains(&self.cooldown_until_ms.get().saturating_sub(now));
         let is_due = match config.jwks {
             Some(_) => !is_cooling && (self.lacks(token, now) || self.fetched_ms.get().is_some() && is_old),
             None => self.is_older(STALE_MS, now) || !is_cooling && (is_old || self.lacks(token, now)),
         };
-        if is_due && !is_told() && now >= self.fetching_until_ms.get() {
+        if is_due && !is_told() && !self.is_fetching(now) {
             let is_fetched = self.fetch(host, config).await;
             // Only now: somebody who asks and goes away must not keep a new key from everybody.
             if !(is_fetched && is_old) || config.jwks.is_some() {
@@ -146,6 +146,11 @@ impl KeyStore {
             ));
         }
         self.known(token, now).unwrap_or_else(|| Err(unknown()))
+    }
+
+    /// Whether somebody is fetching the set. For longer than they are waited for only a clock says that was set back.
+    fn is_fetching(&self, now: u64) -> bool {
+        (1..=PATIENCE_MS).contains(&self.fetching_until_ms.get().saturating_sub(now))
     }
 
     /// Whether the set was fetched longer ago than this, in milliseconds, or never.
@@ -286,6 +291,18 @@ mod tests {
 
     fn advance(host: &FakeHost, milliseconds: u64) {
         host.now_ms.set(host.now_ms.get() + milliseconds);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait() {
+        let (host, keys, config) = (FakeHost::default(), KeyStore::default(), config(None));
+        keys.fetching_until_ms.set(host.now_ms.get() + 3_600_000);
+        keys.cooldown_until_ms.set(host.now_ms.get() + 3_600_000);
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        assert_eq!((find(&keys, &host, &config, "k1"), host.slept.borrow().len()), ("ok", 0));
+        keys.cooldown_until_ms.set(host.now_ms.get() + 3_600_000);
+        host.answer(200, &FakeHost::key_set(&["k2"]));
+        assert_eq!(find(&keys, &host, &config, "k2"), "ok");
     }
 
     #[test]
