@@ -62,9 +62,8 @@ impl World {
         let most = self.random(|random| random.choice([2000, 60_000, 7_200_000])).unwrap_or(2000);
         let by_ms = self.random(|random| random.i64(-most..=most));
         self.note(|| format!("the clock of isolate {place} jumps by {by_ms} ms"));
-        // Whoever waits for a key that another request fetches waits by the clock: docs/fuzzing.md.
-        let waits_ms = isolate.settings.timeout_ms + by_ms.min(0).unsigned_abs();
-        self.late_ms.set(self.late_ms.get() + waits_ms);
+        // The deadline begins anew where the clock is set back.
+        self.late_ms.set(self.late_ms.get() + isolate.settings.timeout_ms);
         isolate.offset_ms.set(isolate.offset_ms.get() + by_ms);
         for instance in isolate.all.borrow().iter() {
             instance.host.mirror.borrow_mut().clock_jumped(by_ms);
@@ -129,7 +128,7 @@ impl World {
         }
     }
 
-    /// A caller waits for too long, unless the host was late meanwhile, or a clock was set back.
+    /// A caller waits for too long, unless the host was late or a clock jumped meanwhile.
     fn is_late(self: &Rc<Self>, id: TaskId, known_ms: u64) {
         let late_ms = self.late_ms.get();
         let is_waiting = self.with(id, |task| task.caller == Caller::Waits).unwrap_or_default();
