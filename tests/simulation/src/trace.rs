@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 /// How many lines are kept.
-const LINES: usize = 8000;
+const LINES: usize = 80;
 
 /// The last lines.
 #[derive(Debug, Default)]
