@@ -141,6 +141,7 @@ impl Upstream {
                 Err(FetchError::Unreachable) => (unavailable(), None),
             };
             let now = host.now_ms();
+            deadline_ms = deadline_ms.min(now + rpc.timeout_ms);
             breaker.failed(now);
             // PostgREST says `Retry-After: 0` while it reconnects; that is no reason to hurry.
             let pause = after.unwrap_or(0).saturating_mul(1000).max(backoff(&**host, retries.get()));
