@@ -41,7 +41,7 @@ impl Conditions {
             late_permille: some(random, 100),
             host_fails: !is_calm && random.u8(0..4) == 0,
             leave_permille: some(random, 200),
-            jumps: if random.u8(0..3) == 0 { some(random, 6) } else { 0 },
+            jumps: if random.bool() { some(random, 6) } else { 0 },
             rotations: some(random, 4),
             offset_ms: if is_calm { 0 } else { random.choice([0, 0, 20_000, 90_000]).unwrap_or(0) },
             requests: random.choice([20, 60, 150, 400]).unwrap_or(60),

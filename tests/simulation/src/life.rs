@@ -143,6 +143,10 @@ impl World {
     fn leaves(self: &Rc<Self>, id: TaskId) {
         let becomes = self.random(|random| random.u8(0..3));
         self.note(|| format!("the caller of request {id} goes away"));
+        // What it leaves behind is worth a second accident.
+        if self.conditions.jumps > 0 && self.chance(200) {
+            self.jumps();
+        }
         if becomes == 0 {
             // What its future holds is released while nothing is borrowed.
             let dropped = self.tasks.borrow_mut().remove(&id);
