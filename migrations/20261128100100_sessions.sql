@@ -49,9 +49,10 @@ create function selvedge.only_own_sessions(relation regclass, variadic verbs tex
 language plpgsql volatile security invoker set search_path = '' as $$
 declare
   name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = relation);
-  -- Written out in each policy: a function here would be called for each row.
+  -- Written out in each policy: a function here would be called for each row. Without `offset 0` the planner may read all
+  -- of the caller's sessions, however many, to look a few rows' sessions up among them.
   own constant text := format('exists (select from public.sessions s
-    where s.session_id = %I.session_id and s.user_id = (select auth.uid()))', name);
+    where s.session_id = %I.session_id and s.user_id = (select auth.uid()) offset 0)', name);
   verb text;
 begin
   execute format('alter table %s enable row level security', relation);

@@ -201,8 +201,8 @@ select selvedge.limit_inserts('public.intent_classifications', null), selvedge.l
 create function selvedge.risk_detections_event() returns trigger
 language plpgsql security invoker set search_path = '' as $$
 begin
-  insert into public.analytics (event_type, event_data, session_id, source)
-    values ('risk_triggered', jsonb_build_object('label', new.label), new.session_id, 'server');
+  insert into public.analytics (event_type, event_data, session_id)
+    values ('risk_triggered', jsonb_build_object('label', new.label), new.session_id);
   return null;
 end
 $$;

@@ -296,8 +296,8 @@ begin
             updated_at = now();
   end if;
 
-  insert into public.analytics (event_type, event_data, session_id, source)
-    select e.event_type, e.event_data, new.session_id, 'server'
+  insert into public.analytics (event_type, event_data, session_id)
+    select e.event_type, e.event_data, new.session_id
     from (values
       ('session_started', jsonb_build_object('machine', session.machine), session.version = 0),
       ('step_completed', jsonb_build_object('step', session.fsm_state, 'forced', move.forced),

@@ -18,7 +18,9 @@ create table public.analytics (
   occurred_at timestamptz not null default now(),
   received_at timestamptz not null default now(),
   clamped boolean not null default false,
-  source text not null default 'caller' constraint analytics_source check (source in ('server', 'caller')),
+  -- Within a trigger it is the database that writes. Callers have no grant for this column.
+  source text not null default case when pg_trigger_depth() > 0 then 'server' else 'caller' end
+    constraint analytics_source check (source in ('server', 'caller')),
   -- Ids are scoped to the user. Serves: counting an event once; deleting a user (the foreign key).
   constraint analytics_user_id_id_key unique nulls not distinct (user_id, id)
 );
@@ -49,15 +51,10 @@ create policy analytics_insert_own on public.analytics for insert to authenticat
 -- Visitors without an account may add, and read nothing, their own events included.
 create policy analytics_insert_anonymous on public.analytics for insert to anon with check (user_id is null);
 revoke all on public.analytics from public, anon, authenticated, service_role;
--- `source` is for the triggers that write events of the database itself.
-grant select, insert (id, event_type, event_data, session_id, occurred_at, source) on public.analytics to authenticated;
+grant select, insert (id, event_type, event_data, session_id, occurred_at) on public.analytics to authenticated;
 grant insert (id, event_type, event_data, session_id, occurred_at) on public.analytics to anon;
 grant select, insert, update, delete on public.analytics to service_role;
 select selvedge.without_statistics('public.analytics');
-
-create trigger analytics_only_within_a_trigger before insert on public.analytics
-  for each row when (new.source <> 'caller' and row_security_active('public.analytics'::regclass))
-  execute function selvedge.only_within_a_trigger();
 
 create function selvedge.analytics_clamp() returns trigger
 language plpgsql security invoker set search_path = '' as $$

@@ -33,11 +33,11 @@ assert.deepEqual(again.data.message, saved.data.message);
 
 const page = await owner.functions.invoke(`chat-message?session_id=${body.session_id}`, { method: "GET" });
 assert.equal(page.error, null);
-assert.deepEqual(page.data, { messages: [saved.data.message], next: null });
+assert.deepEqual(page.data, { messages: [saved.data.message], next: null, last_seq: 1 });
 
 const direct = await owner.from("chat_history").select().eq("session_id", body.session_id);
 assert.equal(direct.error, null);
-assert.deepEqual(direct.data, [saved.data.message]);
+assert.deepEqual(direct.data, [{ ...saved.data.message, parts: null, written_at: null }]);
 
 const stranger = await signedIn();
 const unseen = await stranger.from("chat_history").select().eq("session_id", body.session_id);

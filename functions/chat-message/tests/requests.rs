@@ -488,6 +488,17 @@ fn a_deep_health_check_asks_the_database_once_in_ten_seconds() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_keeps_no_result_of_a_health_check() {
+    let (edge, host) = edge();
+    for minutes in [60, 0] {
+        host.now_ms.set(1_800_000_000_000 + minutes * 60_000);
+        host.answer(200, r#"{"database":"connected"}"#);
+        assert_eq!(answer(&edge, request("GET", "/health?deep=1", "")).status(), 200);
+    }
+    assert_eq!(host.sent.borrow().len(), 2);
+}
+
+#[test]
 fn a_session_that_a_lost_try_has_deleted_is_deleted() {
     let answered = |first: Option<Result<Inbound, FetchError>>, last: (u16, &str)| {
         let (edge, host) = edge();

@@ -65,6 +65,12 @@ impl KeySet {
         self.usable.is_empty()
     }
 
+    /// How many keys it has.
+    #[cfg(feature = "fake")]
+    pub(super) fn len(&self) -> usize {
+        self.usable.len()
+    }
+
     /// Whether it has keys, and none of them is usable.
     pub(super) fn is_useless(&self) -> bool {
         self.usable.is_empty() && self.has_others

@@ -110,6 +110,12 @@ impl KeyStore {
         Ok(Found { algorithm: found.algorithm, key, epoch })
     }
 
+    /// How many keys it has, fetched and configured ones.
+    #[cfg(feature = "fake")]
+    pub(crate) fn len(&self) -> usize {
+        self.fetched.borrow().len() + self.configured.len()
+    }
+
     /// The key of a set that a token names, the issuer's set fetched or refetched should it be time to.
     async fn of_set(
         &self,
@@ -122,7 +128,8 @@ impl KeyStore {
         let now = host.now_ms();
         let known = self.known(token, now);
         let may_fetch = !is_told && !self.flight.is_taken(now);
-        let is_cooling = now < self.cooldown_until_ms.get();
+        // For longer than the pause only a clock says that was set back.
+        let is_cooling = (1..=COOLDOWN_MS).contains(&self.cooldown_until_ms.get().saturating_sub(now));
         if known.is_none() && may_fetch && (!is_cooling || !self.has_set(now)) {
             self.fetch(host, config, u32::try_from(config.timeout_ms).unwrap_or(u32::MAX)).await;
         } else if matches!(known, Some((_, Some(_)))) && may_fetch && !is_cooling && self.is_older(YOUNG_MS, now) {
@@ -266,6 +273,19 @@ mod tests {
 
     fn advance(host: &FakeHost, milliseconds: u64) {
         host.now_ms.set(host.now_ms.get() + milliseconds);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait() {
+        let (host, config) = (FakeHost::default(), config(None));
+        let keys = store(&config);
+        keys.flight.abandon(host.now_ms.get() + 3_600_000);
+        keys.cooldown_until_ms.set(host.now_ms.get() + 3_600_000);
+        host.answer(200, &FakeHost::key_set(&["k1"]));
+        assert_eq!((find(&keys, &host, &config, "k1"), host.slept.borrow().len()), ("ok", 0));
+        keys.cooldown_until_ms.set(host.now_ms.get() + 3_600_000);
+        host.answer(200, &FakeHost::key_set(&["k2"]));
+        assert_eq!(find(&keys, &host, &config, "k2"), "ok");
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl Memory {
         entries.oldest = (oldest + 1) % CAPACITY;
     }
 
+    /// How many tokens it remembers.
+    #[cfg(feature = "fake")]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().known.len()
+    }
+
     fn fingerprint(&self, token: &str) -> [u64; 2] {
         let half = |number: u8| {
             let mut hasher = DefaultHasher::new();

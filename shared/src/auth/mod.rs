@@ -101,6 +101,12 @@ impl Authenticator {
         };
         Ok(Caller { token: token.to_owned(), user })
     }
+
+    /// How many tokens and how many keys it remembers.
+    #[cfg(feature = "fake")]
+    pub(crate) fn remembered(&self) -> (usize, usize) {
+        (self.memory.len(), self.keys.len())
+    }
 }
 
 /// Who somebody is in the log, the same in every isolate. Ids of users are random: nobody can try them all.

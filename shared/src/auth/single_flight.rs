@@ -19,9 +19,10 @@ pub(super) struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// Whether somebody is fetching, and has not been at it for too long.
+    /// Whether somebody is fetching, and has not been at it for too long. For longer than they are waited for only a clock
+    /// says that was set back.
     pub(super) fn is_taken(&self, now_ms: u64) -> bool {
-        now_ms < self.until_ms.get()
+        (1..=PATIENCE_MS).contains(&self.until_ms.get().saturating_sub(now_ms))
     }
 
     /// Waits for whoever is fetching while `needs`, which is told the time, says so. Whether a fetch ended meanwhile.

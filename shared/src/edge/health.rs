@@ -56,11 +56,13 @@ impl Health {
         loop {
             let now = host.now_ms();
             if let Some(last) = self.last.get()
-                && now.saturating_sub(last.checked_ms) < CACHED_MS
+                && now.abs_diff(last.checked_ms) < CACHED_MS
             {
                 return Some(last);
             }
-            if now >= self.probing_until_ms.get() {
+            // For longer than a probe may take only a clock says that was set back.
+            let wait_ms = self.probing_until_ms.get().saturating_sub(now);
+            if wait_ms == 0 || wait_ms > timeout_ms {
                 self.probing_until_ms.set(now + timeout_ms);
                 return None;
             }

@@ -60,6 +60,12 @@ impl<S: 'static> Edge<S> {
         self.function.body_limit
     }
 
+    /// How many tokens and how many keys it remembers.
+    #[cfg(feature = "fake")]
+    pub fn remembered(&self) -> (usize, usize) {
+        self.services.authenticator.remembered()
+    }
+
     /// Notes a request's arrival.
     pub fn arrival(&self, request: Request) -> Arrival {
         let request_id = match request.header(X_REQUEST_ID) {

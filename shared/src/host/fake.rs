@@ -43,6 +43,8 @@ pub struct FakeHost {
     pub logged: RefCell<Vec<String>>,
     /// How long the function waited, each time, in milliseconds.
     pub slept: RefCell<Vec<u32>>,
+    /// By how much its clock is off after each wait, in milliseconds: it wakes late, or was set back meanwhile.
+    pub wakes_off_by_ms: Cell<i64>,
     /// How many signatures were verified.
     pub verified: Cell<usize>,
     /// How many keys were imported.
@@ -60,6 +62,7 @@ impl Default for FakeHost {
             sent: RefCell::default(),
             logged: RefCell::default(),
             slept: RefCell::default(),
+            wakes_off_by_ms: Cell::new(0),
             verified: Cell::new(0),
             imported: Cell::new(0),
             hangs: Cell::new(false),
@@ -136,7 +139,8 @@ impl Host for FakeHost {
 
     fn sleep(&self, milliseconds: u32) -> LocalFuture<'_, ()> {
         self.slept.borrow_mut().push(milliseconds);
-        self.now_ms.set(self.now_ms.get() + u64::from(milliseconds));
+        let passed = i64::from(milliseconds).saturating_add(self.wakes_off_by_ms.get());
+        self.now_ms.set(self.now_ms.get().saturating_add_signed(passed));
         Box::pin(ready(()))
     }
 

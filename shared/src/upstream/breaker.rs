@@ -22,7 +22,7 @@ impl Breaker {
         if self.failures.get() < FAILURES {
             return Ok(());
         }
-        let wait = self.open_until_ms.get().saturating_sub(now_ms);
+        let wait = self.wait(now_ms);
         if wait > 0 {
             return Err(wait);
         }
@@ -43,11 +43,17 @@ impl Breaker {
         self.open_until_ms.set(now_ms + OPEN_MS);
     }
 
+    /// For how long it stays open, in milliseconds. For longer than it was opened for only a clock says that was set back.
+    fn wait(&self, now_ms: u64) -> u64 {
+        let wait = self.open_until_ms.get().saturating_sub(now_ms);
+        if wait > OPEN_MS { 0 } else { wait }
+    }
+
     /// `closed`, `open` or `half_open`.
     pub fn state(&self, now_ms: u64) -> &'static str {
         if self.failures.get() < FAILURES {
             "closed"
-        } else if self.open_until_ms.get() > now_ms {
+        } else if self.wait(now_ms) > 0 {
             "open"
         } else {
             "half_open"
@@ -91,6 +97,13 @@ mod tests {
         assert_eq!(breaker.admit(later + 10 + OPEN_MS), Ok(()));
         breaker.succeeded();
         assert_eq!((breaker.admit(0), breaker.state(0)), (Ok(()), "closed"));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_it_open() {
+        let breaker = open_at(3_600_000);
+        assert_eq!((breaker.state(1000), breaker.admit(1000)), ("half_open", Ok(())));
+        assert_eq!(breaker.admit(1001), Err(OPEN_MS - 1), "and one request at a time");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Upstream {
         outcome
     }
 
-    async fn call_until(&self, deadline_ms: u64, rpc: &Rpc<'_>) -> Result<Inbound, Problem> {
+    async fn call_until(&self, mut deadline_ms: u64, rpc: &Rpc<'_>) -> Result<Inbound, Problem> {
         let Self { host, config, breaker } = self;
         let authorization = rpc.token.map(|token| format!("Bearer {token}"));
         let mut headers = vec![
@@ -103,6 +103,8 @@ impl Upstream {
         let mut is_skewed = false;
         loop {
             let now = host.now_ms();
+            // A clock that was set back gives a try no more time than the whole call had.
+            deadline_ms = deadline_ms.min(now + rpc.timeout_ms);
             breaker.admit(now).map_err(|wait| unavailable().retry_after(wait.div_ceil(1000)))?;
             let left = u32::try_from(deadline_ms.saturating_sub(now)).unwrap_or(0).max(1);
             let request = Outbound {
@@ -129,6 +131,9 @@ impl Upstream {
                         }
                         is_skewed = true;
                         host.sleep(CLOCK_SKEW_MS as u32).await;
+                        if host.now_ms() >= deadline_ms {
+                            return Err(clock_skew());
+                        }
                         retries.set(retries.get() + 1);
                         continue;
                     }
@@ -145,19 +150,25 @@ impl Upstream {
                 Err(FetchError::Unreachable) => (unavailable(), None),
             };
             let now = host.now_ms();
+            deadline_ms = deadline_ms.min(now + rpc.timeout_ms);
             breaker.failed(now);
             // PostgREST says `Retry-After: 0` while it reconnects; that is no reason to hurry.
             let pause = after.unwrap_or(0).saturating_mul(1000).max(backoff(&**host, retries.get()));
+            let failure = match after {
+                Some(seconds) => failure.retry_after(seconds.max(1)),
+                None => failure,
+            };
             if retries.get() >= config.max_retries || now.saturating_add(pause) >= deadline_ms {
-                return Err(match after {
-                    Some(seconds) => failure.retry_after(seconds.max(1)),
-                    None => failure,
-                });
+                return Err(failure);
             }
             if may_be_executed {
                 rpc.stats.may_be_done.set(true);
             }
             host.sleep(u32::try_from(pause).unwrap_or(u32::MAX)).await;
+            // A busy host wakes late. A try that leaves after the deadline can only run out of time.
+            if host.now_ms() >= deadline_ms {
+                return Err(failure);
+            }
             retries.set(retries.get() + 1);
         }
     }
@@ -280,6 +291,17 @@ mod tests {
         breaker: &Rc<Breaker>,
     ) -> (String, Rc<FakeHost>) {
         let host = Rc::new(FakeHost::default());
+        (called_on(&host, request, timeout_ms, answers, breaker), host)
+    }
+
+    /// The same on a host; what came of it.
+    fn called_on(
+        host: &Rc<FakeHost>,
+        request: &Request,
+        timeout_ms: u64,
+        answers: &[Coming],
+        breaker: &Rc<Breaker>,
+    ) -> String {
         for answer in answers {
             let response = answer.map(|(status, after, body)| match after {
                 Some(after) => inbound(status, &[("retry-after", &after.to_string())], body),
@@ -293,7 +315,7 @@ mod tests {
             _ => None,
         };
         let config = Rc::new(Config::read(&mut Variables::new(&lookup)));
-        let upstream = Upstream { host: Rc::<FakeHost>::clone(&host), config, breaker: Rc::clone(breaker) };
+        let upstream = Upstream { host: Rc::<FakeHost>::clone(host), config, breaker: Rc::clone(breaker) };
         let stats = CallStats::default();
         let rpc = Rpc {
             function: "f",
@@ -312,7 +334,7 @@ mod tests {
                 format!("{} {}", problem.code.name, after.map_or("", |(_, value)| value.get()))
             }
         };
-        (outcome.trim().to_owned(), host)
+        outcome.trim().to_owned()
     }
 
     #[test]
@@ -422,6 +444,27 @@ mod tests {
         let (_, host) = called(&[Ok((503, Some(4), "")), Ok((503, Some(4), "")), Ok((200, None, ""))], &Rc::default());
         let left: Vec<_> = host.sent.borrow().iter().map(|sent| sent.timeout_ms).collect();
         assert_eq!(left, [10_000, 6000, 2000]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_gives_no_try_more_time() {
+        let host = Rc::new(FakeHost::default());
+        host.wakes_off_by_ms.set(-3_600_000);
+        let answers = [Ok((503, None, "")), Ok((200, None, ""))];
+        called_on(&host, &Request::new("POST", "/"), 10_000, &answers, &Rc::default());
+        let left: Vec<_> = host.sent.borrow().iter().map(|sent| sent.timeout_ms).collect();
+        assert_eq!(left, [10_000, 10_000]);
+    }
+
+    #[test]
+    fn no_try_leaves_after_the_deadline_where_the_host_wakes_late() {
+        let early = Ok((401, None, r#"{"code":"PGRST303","message":"JWT issued at future"}"#));
+        for (first, code) in [(Ok((503, Some(2), "")), "upstream_unavailable 2"), (early, "clock_skew")] {
+            let (host, breaker) = (Rc::new(FakeHost::default()), Rc::<Breaker>::default());
+            host.wakes_off_by_ms.set(9500);
+            let outcome = called_on(&host, &Request::new("POST", "/"), 10_000, &[first, Ok((200, None, ""))], &breaker);
+            assert_eq!((outcome.as_str(), host.sent.borrow().len()), (code, 1));
+        }
     }
 
     #[test]

@@ -267,6 +267,7 @@ fn crates_depend_on_those_below_them_and_nothing_on_xtask() {
     allowed.push(("tests/conformance".to_owned(), with_functions(&["devstack", "shared"])));
     allowed.push(("tests/faults".to_owned(), with_functions(&["conformance", "devstack", "shared"])));
     allowed.push(("tests/fuzz".to_owned(), with_functions(&["shared"])));
+    allowed.push(("tests/simulation".to_owned(), with_functions(&["shared"])));
     for (folder, allowed) in allowed {
         let other: Vec<_> =
             dependencies(&folder).into_iter().filter(|name| !allowed.contains(&name.as_str())).collect();

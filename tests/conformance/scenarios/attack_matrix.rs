@@ -183,8 +183,8 @@ const REVIEWED: &[May] = &[
         role: "authenticated",
         verb: "INSERT",
         on: "analytics",
-        columns: &["id", "event_type", "event_data", "session_id", "occurred_at", "source"],
-        reason: "what an event consists of; a guard keeps the source for the database's own; whose it is and when it came are set by the server",
+        columns: &["id", "event_type", "event_data", "session_id", "occurred_at"],
+        reason: "what an event consists of; whose it is, its source and when it came are set by the server",
     },
     May {
         role: "authenticated",

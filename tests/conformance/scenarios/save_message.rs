@@ -42,7 +42,8 @@ async fn a_message_is_saved_with_its_session() {
     assert_eq!(message["meta"], json!({ "k": [1.50, null] }));
     assert_eq!(message["seq"], 1);
     assert!(message["created_at"].is_string());
-    assert_eq!(message.as_object().unwrap().len(), 7);
+    assert_eq!(message["written_by"], "caller");
+    assert_eq!(message.as_object().unwrap().len(), 8);
     let session = &saved["session"];
     assert_eq!(session["session_id"], session_id.to_string());
     assert_eq!(session["fsm_state"], "welcome");

@@ -168,5 +168,6 @@ async fn summaries_are_put_and_read_over_http() {
     }
     let large = json!({ "summary_data": { "a": "x".repeat(64 * 1024) } });
     let answer = person.call("PUT", "chat-message", &target).json(&large).send().await;
-    assert_problem(&answer, 413, "body_too_large");
+    let problem = assert_problem(&answer, 422, "validation_failed");
+    assert_eq!(faults(&problem), [("/summary_data".to_owned(), "too_large".to_owned())]);
 }

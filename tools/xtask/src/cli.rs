@@ -37,7 +37,7 @@ pub enum Command {
     ///
     /// The machine should have nothing else to do. Without --host and --only, or with --soak 60, it writes docs/benchmarks.md.
     Bench(BenchOptions),
-    /// Feeds the parsers inputs that nobody would write, and checks what comes of them
+    /// Feeds the parsers inputs that nobody would write, simulates accidents, and checks what comes of them
     Fuzz(FuzzOptions),
     /// Prints a token signed by the local stack's key; without options, the stack's own user's
     Token(TokenArguments),
@@ -152,6 +152,7 @@ mod tests {
             ("bench --only memry", "memory"),
             ("token --alg ES265", "ES256"),
             ("fuzz tokem", "token"),
+            ("fuzz simulatoin", "simulation"),
         ] {
             let error = of(line).unwrap_err().to_string();
             assert!(error.contains(&format!("'{meant}'")), "{line}: {error}");

@@ -1,5 +1,5 @@
 //! `cargo xtask fuzz`, and the bounded run of `cargo xtask test`: builds the crate `fuzz`, runs its targets side by side,
-//! and keeps the inputs that fail.
+//! and keeps the inputs that fail. The simulation is a target too.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use std::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::check::report::Outcome;
+use crate::{check::report::Outcome, simulation};
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
@@ -44,20 +44,21 @@ pub struct FuzzOptions {
     /// How long each target runs
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub seconds: u32,
-    /// How many inputs each target runs at most
+    /// How many inputs each target runs at most; of the simulation, how many seeds
     #[arg(long, value_name = "N")]
     pub executions: Option<u32>,
-    /// Makes the same inputs as an earlier run [default: another one each time]
+    /// Makes the same inputs as an earlier run; of the simulation, the first seed [default: another one each time]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub seed: Option<u32>,
 }
 
 /// Reads a target; a name that is none gets the nearest one suggested.
 fn target() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(Checkout::here().and_then(|checkout| targets(&checkout)).unwrap_or_default())
+    let targets = Checkout::here().and_then(|checkout| targets(&checkout)).unwrap_or_default();
+    PossibleValuesParser::new(targets.into_iter().chain([simulation::TARGET.to_owned()]))
 }
 
-/// Every target: the folders of the corpus.
+/// Every target of the fuzzer: the folders of the corpus.
 fn targets(checkout: &Checkout) -> Result<Vec<String>> {
     let entries = fs::read_dir(checkout.path(CORPUS)).context(|| format!("{CORPUS} cannot be read"))?;
     let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
@@ -69,7 +70,7 @@ fn targets(checkout: &Checkout) -> Result<Vec<String>> {
 pub async fn run(checkout: &Checkout, options: FuzzOptions) -> Result<ExitCode> {
     let stop = signals::stop_requested()?;
     let outcome = tokio::select! {
-        outcome = search(checkout, options, true) => outcome?,
+        outcome = all(checkout, options) => outcome?,
         () = stop => return Err(Error::new("stopped")),
     };
     Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -81,11 +82,31 @@ pub async fn check(checkout: &Checkout) -> Result<Outcome> {
     search(checkout, options, false).await
 }
 
+/// Runs the targets of the fuzzer, and then the simulation, which takes all processors itself.
+async fn all(checkout: &Checkout, mut options: FuzzOptions) -> Result<Outcome> {
+    let seed = options.seed.unwrap_or_else(|| UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos().max(1));
+    options.seed = Some(seed);
+    let (seconds, executions) = (options.seconds, options.executions);
+    let is_all = options.targets.is_empty();
+    let simulates = is_all || options.targets.iter().any(|target| target == simulation::TARGET);
+    options.targets.retain(|target| target != simulation::TARGET);
+    let mut outcome = Outcome::default();
+    if is_all || !options.targets.is_empty() {
+        outcome = search(checkout, options, true).await?;
+    }
+    if simulates {
+        let Outcome { passed, failed, .. } = simulation::run(checkout, seed, executions, seconds).await?;
+        outcome.passed += passed;
+        outcome.failed += failed;
+    }
+    Ok(outcome)
+}
+
 /// Runs targets, as many at a time as there are processors, and prints how each one went. It goes on from the inputs
 /// of earlier runs only if it is to.
 async fn search(checkout: &Checkout, options: FuzzOptions, goes_on: bool) -> Result<Outcome> {
     let targets = if options.targets.is_empty() { targets(checkout)? } else { options.targets };
-    let seed = options.seed.unwrap_or_else(|| UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos().max(1));
+    let seed = options.seed.unwrap_or(1);
     let fuzzer = Arc::new(Fuzzer::build(checkout).await?);
     let how = if fuzzer.has_coverage { "with coverage" } else { "without coverage: no C++ compiler" };
     print(format!("      {how}, seed {seed}"));

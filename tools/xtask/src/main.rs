@@ -11,6 +11,7 @@ mod fuzz;
 mod machines;
 mod new;
 mod openapi;
+mod simulation;
 mod token;
 
 use std::process::ExitCode;

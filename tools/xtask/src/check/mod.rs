@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::{build, cli, fuzz};
+use crate::{build, cli, fuzz, simulation};
 use devstack::{
     checkout::Checkout,
     error::{Error, Result},
@@ -30,12 +30,13 @@ use devstack::{
 use report::{Outcome, Report};
 
 /// The steps, in the order they run.
-pub const STEPS: [&str; 14] = [
+pub const STEPS: [&str; 15] = [
     "fmt",
     "clippy",
     "unit",
     "new",
     "fuzz",
+    "simulation",
     "wasm",
     "openapi",
     "build",
@@ -105,6 +106,9 @@ async fn steps(checkout: &Checkout, options: &TestOptions, report: &mut Report) 
     }
     if wanted("fuzz") {
         report.step("fuzz", fuzz::check(checkout)).await;
+    }
+    if wanted("simulation") {
+        report.step("simulation", simulation::check(checkout)).await;
     }
     if wanted("wasm") {
         wasm::tests(checkout, report).await?;
