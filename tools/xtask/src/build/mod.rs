@@ -4,7 +4,6 @@
 //! optimises the module. A function whose inputs have not changed is not built again.
 
 pub mod compile;
-pub mod features;
 pub mod glue;
 pub mod optimise;
 pub mod size;
