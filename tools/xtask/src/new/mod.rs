@@ -121,9 +121,11 @@ mod tests {
                 format!("functions/{name}/examples/openapi.rs"),
                 format!("supabase/functions/{name}/index.ts"),
                 format!("docs/openapi/{name}.json"),
+                format!("tests/fuzz/corpus/{name}"),
             ] {
-                assert!(checkout.path(&file).is_file(), "{file} is missing");
+                assert!(checkout.path(&file).exists(), "{file} is missing");
             }
+            assert!(read("tests/fuzz/Cargo.toml").contains(&format!("\n{name}")), "the fuzzer does not know {name}");
         }
         let named = |text: &str, table: &str| -> BTreeSet<String> {
             let name = |line: &str| line.strip_prefix(&format!("[{table}."))?.strip_suffix(']').map(str::to_owned);

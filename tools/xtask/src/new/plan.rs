@@ -14,7 +14,7 @@ use super::name::Name;
 pub const MARKER: &str = "    // `cargo xtask new` adds a new function's here.\n";
 
 /// The files of a function, with their templates. `{{name}}` and `{{stem}}` are filled in, in paths too.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("functions/{{name}}/Cargo.toml", include_str!("../../templates/Cargo.toml")),
     ("functions/{{name}}/src/lib.rs", include_str!("../../templates/src/lib.rs")),
     ("functions/{{name}}/src/entries.rs", include_str!("../../templates/src/entries.rs")),
@@ -24,12 +24,15 @@ const FILES: [(&str, &str); 9] = [
     ("migrations/{{time}}_{{stem}}.sql", include_str!("../../templates/migration.sql")),
     ("supabase/functions/{{name}}/index.ts", include_str!("../../templates/index.ts")),
     ("tests/conformance/scenarios/{{stem}}.rs", include_str!("../../templates/scenario.rs")),
+    ("tests/fuzz/corpus/{{name}}/save", include_str!("../../templates/corpus")),
 ];
 
 const WRANGLER: &str = include_str!("../../templates/wrangler.toml");
 const CONFIG: &str = include_str!("../../templates/config.toml");
 const REVIEWED: &str = include_str!("../../templates/reviewed.rs");
 const SEED: &str = include_str!("../../templates/seed.rs");
+/// Cargo has no other way to know of it. What else the fuzzer needs to know it derives.
+const FUZZED: &str = "{{name}} = { path = \"../../functions/{{name}}\" }\n";
 
 /// A file with its new text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,10 @@ impl Plan {
             add(checkout, "tests/conformance/scenarios/main.rs", |text| module(text, &name.stem))?,
             add(checkout, "tests/conformance/scenarios/attack_matrix.rs", |text| before(text, &name.fill(REVIEWED)))?,
             add(checkout, "tests/conformance/src/seed.rs", |text| before(text, &name.fill(SEED)))?,
+            add(checkout, "tests/fuzz/Cargo.toml", |text| {
+                let (head, tail) = text.split_once("[dependencies]\n")?;
+                Some(format!("{head}[dependencies]\n{}{tail}", name.fill(FUZZED)))
+            })?,
         ];
         Ok(Self { new, changed })
     }
