@@ -6,7 +6,7 @@ use super::{
     database::{self, Given},
     deno,
     description::Description,
-    function_env,
+    function_env::{self, Ground},
     home::{self, Home},
     migrations, ports,
     postgres::{self, Postgres, PostgresOptions},
@@ -245,10 +245,10 @@ impl Stack {
             None => function_env::variables(api_url, publishable_key, &env),
             Some(door) => function_env::variables_behind(door, api_url, publishable_key, &env),
         };
-        let (home, checkout, ports) = (&self.home, &self.checkout, &self.function_ports);
+        let ground = Ground { home: &self.home, checkout: &self.checkout, toolbox: &toolbox, variables: &variables };
         self.functions = match self.options.host {
-            Host::Workers => vec![workerd::start(home, checkout, &toolbox, ports, &variables).await?],
-            Host::Supabase => deno::start(home, checkout, &toolbox, ports, &variables).await?,
+            Host::Workers => vec![workerd::start(ground, &self.function_ports).await?],
+            Host::Supabase => deno::start(ground, &self.function_ports).await?,
         };
         Ok(())
     }

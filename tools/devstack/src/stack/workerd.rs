@@ -10,13 +10,16 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{function_env, home::Home, probe, service::Service};
+use super::{
+    function_env::{self, Ground},
+    probe,
+    service::Service,
+};
 use crate::{
     checkout::{Checkout, Function},
     error::{Context as _, Error, Result},
     host::Host,
     output::Output,
-    tools::toolbox::Toolbox,
 };
 
 /// A Worker as workerd's configuration knows it.
@@ -31,18 +34,12 @@ pub struct Worker {
 }
 
 /// Starts one workerd with every function, and waits until each answers.
-pub async fn start(
-    home: &Home,
-    checkout: &Checkout,
-    toolbox: &Toolbox,
-    ports: &BTreeMap<String, u16>,
-    variables: &[(String, String)],
-) -> Result<Service> {
-    let folder = home.folder().join("workerd");
+pub async fn start(ground: Ground<'_>, ports: &BTreeMap<String, u16>) -> Result<Service> {
+    let folder = ground.home.folder().join("workerd");
     let _ = fs::remove_dir_all(&folder);
     let workers: Vec<Worker> =
-        ports.iter().map(|(name, port)| place(checkout, &folder, name, *port)).collect::<Result<_>>()?;
-    let service = serve(home, "workerd", checkout, toolbox, &workers, variables)?;
+        ports.iter().map(|(name, port)| place(ground.checkout, &folder, name, *port)).collect::<Result<_>>()?;
+    let service = serve(ground, "workerd", &workers)?;
     for worker in &workers {
         let health = format!("http://127.0.0.1:{}/health", worker.port);
         service.until_ready(Duration::from_secs(20), probe::until_ok(&health)).await?;
@@ -52,14 +49,8 @@ pub async fn start(
 
 /// Starts a workerd with Workers whose modules are in place: in a folder of the Worker's name, in the service's folder
 /// below the home.
-pub fn serve(
-    home: &Home,
-    service: &str,
-    checkout: &Checkout,
-    toolbox: &Toolbox,
-    workers: &[Worker],
-    variables: &[(String, String)],
-) -> Result<Service> {
+pub fn serve(ground: Ground<'_>, service: &str, workers: &[Worker]) -> Result<Service> {
+    let Ground { home, checkout, toolbox, variables } = ground;
     let config = home.folder().join(service).join("config.capnp");
     let text = configuration(workers, &checkout.compatibility_date()?, variables);
     fs::write(&config, text).context(|| format!("{} cannot be written", config.display()))?;

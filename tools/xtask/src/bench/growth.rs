@@ -72,7 +72,7 @@ fn owners(scene: &Scene) -> People {
 /// Fills a database; returns the owners, each with one of their sessions.
 async fn fill(scene: &Scene, messages: u32) -> Result<People> {
     let why = |error| Error::new(database::why(&error));
-    let caller = Caller::new();
+    let caller = Caller::default();
     let people = owners(scene);
     for person in &*people {
         // This also makes a session, by which the database knows who it is.

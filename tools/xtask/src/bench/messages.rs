@@ -130,7 +130,7 @@ async fn make_plain_table(scene: &Scene) -> Result<()> {
     scene.database.batch_execute(PLAIN_TABLE).await.map_err(|error| Error::new(database::why(&error)))?;
     let mut outcome = Ok(());
     for _ in 0..50 {
-        outcome = Caller::new().send(&plain_insert(scene).by(scene.first()?)).await.map(drop);
+        outcome = Caller::default().send(&plain_insert(scene).by(scene.first()?)).await.map(drop);
         if outcome.is_ok() {
             break;
         }

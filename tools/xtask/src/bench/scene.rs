@@ -72,7 +72,7 @@ impl Scene {
         let port = port.parse().context(|| format!("{} names no port", described.api_url))?;
         let door = |port, prefix: &str| Door { port, prefix: prefix.into(), key: described.publishable_key.clone() };
         let auth = door(port, "/auth/v1");
-        let (caller, signup) = (Caller::new(), auth.request("POST", "/signup", r#"{"data":{}}"#));
+        let (caller, signup) = (Caller::default(), auth.request("POST", "/signup", r#"{"data":{}}"#));
         let mut people = Vec::new();
         for _ in 0..PEOPLE {
             let answer: Value = serde_json::from_slice(&caller.send(&signup).await?).unwrap_or_default();

@@ -125,7 +125,7 @@ pub async fn measure(scene: &Scene, record: &Mutex<Record>, minutes: u32, progre
     let again = machine.post("", upstream::moves("{session}", "ask_again", None));
     // Everybody answers first, which makes their session.
     for person in &*scene.people {
-        Caller::new().send(&answer.by(person)).await?;
+        Caller::default().send(&answer.by(person)).await?;
     }
     let sessions = chat.get("/sessions");
     let requests = [&save, &history, &save, &some_events, &sessions, &save, &history, &some_events, &again, &answer];

@@ -16,7 +16,7 @@ use devstack::{
     checkout::Checkout,
     error::{Error, Result},
     keys::{StackKey, now},
-    stack::{home::Home, ports, service::Service, workerd},
+    stack::{function_env::Ground, home::Home, ports, service::Service, workerd},
     tools::toolbox::Toolbox,
     wait,
 };
@@ -166,7 +166,8 @@ impl Workers {
         }
         let port = free_port()?;
         let upstream = workerd::Worker { name: UPSTREAM.into(), port, modules: vec!["index.js".into()] };
-        let service = workerd::serve(&home, UPSTREAM, checkout, &toolbox, &[upstream], &[])?;
+        let ground = Ground { home: &home, checkout, toolbox: &toolbox, variables: &[] };
+        let service = workerd::serve(ground, UPSTREAM, &[upstream])?;
         service.until_ready(Duration::from_secs(20), until_open(port)).await?;
 
         let (url, signing, key) = (format!("http://127.0.0.1:{port}"), StackKey::generate(), home.publishable_key()?);
@@ -196,7 +197,8 @@ impl Workers {
         };
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let variables: Vec<_> = self.variables.iter().cloned().chain(more).collect();
-        let service = workerd::serve(&self.home, service, &self.checkout, &self.toolbox, &[worker], &variables)?;
+        let Self { home, checkout, toolbox, .. } = self;
+        let service = workerd::serve(Ground { home, checkout, toolbox, variables: &variables }, service, &[worker])?;
         service.until_ready(Duration::from_secs(20), until_open(port)).await?;
         let prefix = if kind == Kind::Selvedge { "/".to_owned() } else { format!("/{function}") };
         let door = Door { port, prefix, key: self.key.clone() };
