@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+
 use super::{
     database::{self, Given},
     deno,
@@ -341,16 +343,11 @@ impl Stack {
     /// Resolves when a part that should run does not, and says which.
     pub async fn broken(&self) -> Error {
         let services = self.functions.iter().chain(&self.postgrest).chain(self.postgres.iter().map(Postgres::service));
-        let mut watches: Vec<_> = services.map(|service| Box::pin(service.ended())).collect();
-        std::future::poll_fn(|context| {
-            for watch in &mut watches {
-                if let std::task::Poll::Ready(error) = watch.as_mut().poll(context) {
-                    return std::task::Poll::Ready(error);
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
+        let mut endings: FuturesUnordered<_> = services.map(Service::ended).collect();
+        match endings.next().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops what has been started, front to back, once the requests that are under way have been answered.

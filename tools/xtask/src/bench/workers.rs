@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use strum::IntoStaticStr;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
@@ -44,27 +45,25 @@ const BROWSER: [(&str, &str); 9] = [
 ];
 
 /// One of the workers that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 pub enum Kind {
     /// The function itself.
     Selvedge,
     /// JavaScript that forwards, and nothing else.
+    #[strum(serialize = "floor")]
     Floor,
     /// Hono and jose, with the same checks.
+    #[strum(serialize = "Hono + jose")]
     Hono,
     /// `@supabase/server`, whose handler calls the database function.
+    #[strum(serialize = "`@supabase/server`")]
     Server,
 }
 
 impl Kind {
     /// What it is called in the tables.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Selvedge => "Selvedge",
-            Self::Floor => "floor",
-            Self::Hono => "Hono + jose",
-            Self::Server => "`@supabase/server`",
-        }
+        self.into()
     }
 
     /// Its file in `tests/peers`.
@@ -79,15 +78,19 @@ impl Kind {
 }
 
 /// A request that every worker is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 pub enum Operation {
     /// A message of about 1 KB is saved.
+    #[strum(serialize = "save a message")]
     Message,
     /// A page of 50 messages is read.
+    #[strum(serialize = "read a page of 50 messages")]
     Page,
     /// A page of 1 MiB is read.
+    #[strum(serialize = "read a page of 1 MiB")]
     LargePage,
     /// 500 events are recorded.
+    #[strum(serialize = "record 500 events (130 KB)")]
     Batch,
 }
 
@@ -97,12 +100,7 @@ impl Operation {
 
     /// What it is called in the tables.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Message => "save a message",
-            Self::Page => "read a page of 50 messages",
-            Self::LargePage => "read a page of 1 MiB",
-            Self::Batch => "record 500 events (130 KB)",
-        }
+        self.into()
     }
 
     /// The function it is for.
