@@ -38,6 +38,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// Puts what was being done in front of an error from below.
 pub trait Context<T> {
     /// `{what}: {the error below}`.

@@ -1,14 +1,15 @@
 //! The database as the stack needs it: what hosted Supabase already has, then a password for PostgREST.
 
-use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
+use fs_err as fs;
 use tokio_postgres::{Client, Config, NoTls, config::Host};
 use uuid::Uuid;
 
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
-    fingerprint, wait,
+    files, fingerprint, wait,
 };
 
 /// Connects.
@@ -114,9 +115,9 @@ pub enum Given {
 
 /// Gives a database what hosted Supabase already has: the roles and the `auth` schema. All of it or nothing.
 pub async fn give_what_hosting_has(checkout: &Checkout, client: &Client) -> Result<Given> {
-    let mut script = String::new();
-    for file in local_files(checkout)? {
-        script.push_str(&fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?);
+    let (folder, mut script) = (checkout.path("supabase/local"), String::new());
+    for name in files::names(&folder)?.iter().filter(|name| name.ends_with(".sql")) {
+        script.push_str(&fs::read_to_string(folder.join(name))?);
         script.push('\n');
     }
     let current = fingerprint::of(&script);
@@ -130,15 +131,6 @@ pub async fn give_what_hosting_has(checkout: &Checkout, client: &Client) -> Resu
         Error::new(format!("supabase/local/*.sql: {}", why(&error))).cure("correct the file; nothing was applied")
     })?;
     Ok(given)
-}
-
-fn local_files(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let folder = checkout.path("supabase/local");
-    let entries = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|kind| kind == "sql"));
-    files.sort();
-    Ok(files)
 }
 
 /// A URL PostgREST can log in with: `authenticator`, with a password made for this run, in case the server asks.

@@ -1,6 +1,6 @@
 //! Migrations, applied by the real `supabase db push`.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use tokio_postgres::{Client, Config};
 
@@ -8,6 +8,7 @@ use super::database::why;
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
+    files,
     tools::{
         command::{Said, Tool},
         toolbox::Toolbox,
@@ -53,10 +54,8 @@ fn without_password(url: &str) -> String {
 
 /// The versions of the files in `migrations/`.
 fn versions(checkout: &Checkout) -> Result<BTreeSet<String>> {
-    let folder = checkout.path("migrations");
-    let entries = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| version(&name).map(str::to_owned)).collect())
+    let names = files::names(&checkout.path("migrations"))?;
+    Ok(names.iter().filter_map(|name| version(name).map(str::to_owned)).collect())
 }
 
 fn version(name: &str) -> Option<&str> {

@@ -1,13 +1,8 @@
 //! Workers on workerd, Cloudflare's runtime: a process, and in it a port for each Worker.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
+use fs_err as fs;
 use tokio::process::Command;
 
 use super::{
@@ -17,7 +12,8 @@ use super::{
 };
 use crate::{
     checkout::{Checkout, Function},
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
+    files,
     host::Host,
     output::Output,
 };
@@ -53,7 +49,7 @@ pub fn serve(ground: Ground<'_>, service: &str, workers: &[Worker]) -> Result<Se
     let Ground { home, checkout, toolbox, variables } = ground;
     let config = home.folder().join(service).join("config.capnp");
     let text = configuration(workers, &checkout.compatibility_date()?, variables);
-    fs::write(&config, text).context(|| format!("{} cannot be written", config.display()))?;
+    fs::write(&config, text)?;
     let mut command = Command::new(toolbox.workerd()?);
     command.arg("serve").arg(&config);
     Service::start(home, service, command)
@@ -65,9 +61,9 @@ pub fn place(checkout: &Checkout, folder: &Path, name: &str, port: u16) -> Resul
     let mut modules = Vec::new();
     for file in output.loaded_files()? {
         let below = file.strip_prefix(output.folder()).unwrap_or(&file);
-        let to: PathBuf = folder.join(name).join(below);
-        let made = to.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| fs::copy(&file, &to)).context(|| format!("{} cannot be written", to.display()))?;
+        let to = folder.join(name).join(below);
+        files::make_folder_of(&to)?;
+        fs::copy(&file, &to)?;
         modules.push(below.to_string_lossy().into_owned());
     }
     // The first module is the entry.

@@ -53,7 +53,7 @@ pub async fn run(checkout: &Checkout, options: BuildOptions) -> Result<ExitCode>
         for host in &hosts {
             compiled.extend(compile::compile(checkout, *host, &functions, progress).await?);
         }
-        Ok(compiled)
+        Ok::<_, devstack::error::Error>(compiled)
     });
     installed?;
     let weights = finish(checkout, weights?, progress).await?;
