@@ -131,13 +131,13 @@ mod tests {
 
     #[test]
     fn a_copy_of_a_checkout_is_the_copy() {
-        let copy = std::env::temp_dir().join(format!("selvedge-copy-{}", uuid::Uuid::new_v4().simple()));
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path();
         let inside = copy.join("functions/chat-message/src");
         std::fs::create_dir_all(&inside).unwrap();
         assert!(Checkout::around(&inside).is_none(), "a folder `functions` alone is no checkout");
         std::fs::write(copy.join("wrangler.toml"), "").unwrap();
         assert_eq!(Checkout::around(&inside).unwrap().root(), copy);
-        let _ = std::fs::remove_dir_all(&copy);
     }
 
     #[test]

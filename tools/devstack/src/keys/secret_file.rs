@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_private_made_once_and_replaced_whole() -> crate::error::Result<()> {
-        let file = std::env::temp_dir().join(format!("selvedge-secret-{}", uuid::Uuid::new_v4().simple()));
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("secret");
         assert_eq!(keep(&file, || Ok("first".to_owned()))?, "first");
         assert_eq!(keep(&file, || Ok("second".to_owned()))?, "first");
         // One from before, which others can read.
@@ -41,7 +42,6 @@ mod tests {
         write(&file, "third")?;
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         assert_eq!((fs::read_to_string(&file).unwrap().as_str(), mode), ("third", 0o600));
-        fs::remove_file(&file).unwrap();
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     checkout::Checkout,
-    error::{Context as _, Error, Result},
+    error::{Context as _, Error, Result, why},
     files, fingerprint, wait,
 };
 
@@ -25,17 +25,6 @@ pub async fn connect(url: &str) -> Result<Client> {
 /// Resolves once a connection is accepted.
 pub async fn until_connected(url: &str) {
     wait::until(Duration::from_millis(20), || async { connect(url).await.is_ok() }).await;
-}
-
-/// What PostgreSQL itself said, where it did.
-pub fn why(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        None => error.to_string(),
-        Some(said) => {
-            let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            format!("{} [{}]{hint}", said.message(), said.code().code())
-        }
-    }
 }
 
 /// The command's option that says that any database may be changed.
@@ -92,7 +81,7 @@ impl AuthSchema {
     async fn of(client: &Client) -> Result<Self> {
         let asked = "select to_regnamespace('auth') is not null, to_regrole('authenticator') is not null,
             obj_description(to_regnamespace('auth'), 'pg_namespace')";
-        let row = client.query_one(asked, &[]).await.map_err(|error| Error::new(why(&error)))?;
+        let row = client.query_one(asked, &[]).await?;
         let (there, authenticator, mark): (bool, bool, Option<String>) = (row.get(0), row.get(1), row.get(2));
         Ok(match mark.as_deref().and_then(|mark| mark.strip_prefix("selvedge ")) {
             Some(fingerprint) => Self::Stacks { fingerprint: fingerprint.to_owned() },

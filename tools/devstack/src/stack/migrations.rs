@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::{Client, Config};
 
-use super::database::why;
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
@@ -65,15 +64,12 @@ fn version(name: &str) -> Option<&str> {
 
 /// The versions the database has.
 pub async fn applied(client: &Client) -> Result<BTreeSet<String>> {
-    let read = async {
-        let there = "select to_regclass('supabase_migrations.schema_migrations') is not null";
-        if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
-            return Ok(BTreeSet::new());
-        }
-        let rows = client.query("select version from supabase_migrations.schema_migrations", &[]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
-    };
-    read.await.map_err(|error: tokio_postgres::Error| Error::new(why(&error)))
+    let there = "select to_regclass('supabase_migrations.schema_migrations') is not null";
+    if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
+        return Ok(BTreeSet::new());
+    }
+    let rows = client.query("select version from supabase_migrations.schema_migrations", &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 #[cfg(test)]

@@ -162,29 +162,26 @@ mod tests {
 
     #[test]
     fn a_closed_folder_on_the_way_is_noticed() -> std::io::Result<()> {
-        let closed = std::env::temp_dir().join(format!("selvedge-closed-{}", uuid::Uuid::new_v4()));
-        let inside = closed.join("inside");
+        let closed = tempfile::tempdir()?;
+        let inside = closed.path().join("inside");
         fs::create_dir_all(&inside)?;
         fs::set_permissions(&inside, fs::Permissions::from_mode(0o755))?;
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755))?;
         assert!(open_to_others(&inside, 0o001));
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700))?;
         assert!(!open_to_others(&inside, 0o001));
-        fs::remove_dir_all(&closed)
+        Ok(())
     }
 
     #[test]
     fn a_copy_is_readable_by_all() -> std::io::Result<()> {
-        let from = std::env::temp_dir().join(format!("selvedge-copy-{}", uuid::Uuid::new_v4()));
-        let to = from.with_extension("to");
+        let folder = tempfile::tempdir()?;
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::create_dir_all(from.join("bin"))?;
         fs::write(from.join("bin/tool"), "x")?;
         fs::set_permissions(from.join("bin/tool"), fs::Permissions::from_mode(0o700))?;
         copy_open(&from, &to)?;
-        let mode = fs::metadata(to.join("bin/tool"))?.permissions().mode() & 0o777;
-        fs::remove_dir_all(&from)?;
-        fs::remove_dir_all(&to)?;
-        assert_eq!(mode, 0o755);
+        assert_eq!(fs::metadata(to.join("bin/tool"))?.permissions().mode() & 0o777, 0o755);
         Ok(())
     }
 }

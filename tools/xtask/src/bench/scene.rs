@@ -105,7 +105,7 @@ impl Scene {
 
     /// One value of the database, as text.
     pub async fn asked(&self, query: &str) -> Result<String> {
-        let row = self.database.query_one(query, &[]).await.map_err(|error| Error::new(database::why(&error)))?;
+        let row = self.database.query_one(query, &[]).await?;
         row.try_get(0).context(|| format!("{query} gives no text"))
     }
 }

@@ -6,6 +6,7 @@ use devstack::{
     files,
 };
 use fs_err as fs;
+use heck::ToKebabCase as _;
 
 /// Longest name, in characters. With what is put around it, it also names a Worker, tables, indexes and policies, which
 /// may have 63.
@@ -98,15 +99,8 @@ fn creates(migration: &str, name: &str) -> bool {
 
 /// The nearest name that would do: `TryOut` and `try_out` become `try-out`.
 fn suggestion(name: &str) -> Option<String> {
-    let mut words = String::new();
-    for character in name.chars() {
-        if character.is_ascii_uppercase() && words.ends_with(|last: char| last.is_ascii_lowercase()) {
-            words.push('-');
-        }
-        words.push(if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' });
-    }
-    let words: Vec<_> = words.split('-').filter(|word| !word.is_empty()).collect();
-    Some(words.join("-")).filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+    let words = name.replace(|character: char| !character.is_ascii(), " ").to_kebab_case();
+    Some(words).filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
 #[cfg(test)]
