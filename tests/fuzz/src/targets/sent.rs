@@ -287,3 +287,22 @@ fn is_event(event: &Members, given: &Members, is_alone: bool) -> bool {
         && given.0.iter().all(is_kept)
         && event.0.iter().all(|(name, _)| name == "id" || given.get(name).is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Calls;
+
+    #[test]
+    fn what_a_function_calls_is_what_its_document_says() {
+        let Calls(mut calls) = Calls::of(analytics::openapi());
+        calls.sort();
+        let expected = [
+            ("database_is_there", true),
+            ("get_analytics_summary", false),
+            ("health", true),
+            ("record_events", true),
+            ("record_log", true),
+        ];
+        assert_eq!(calls, expected.map(|(name, is_public)| (name.to_owned(), is_public)));
+    }
+}
