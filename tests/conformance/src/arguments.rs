@@ -1,8 +1,11 @@
 //! The command line of the suites: `[--host workers|supabase] [--gateway supabase|kong] [FILTER]...`.
 
+use std::str::FromStr;
+
 use devstack::error::{Error, Result};
 use devstack::gateway::Style;
 use devstack::host::Host;
+use strum::VariantNames;
 
 /// What a suite was asked for.
 #[derive(Debug)]
@@ -23,11 +26,16 @@ impl Arguments {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| Error::new(format!("{argument} needs a value")));
             match argument.as_str() {
-                "--host" => read.host = value()?.parse()?,
-                "--gateway" => read.gateway = value()?.parse()?,
+                "--host" => read.host = word(&value()?)?,
+                "--gateway" => read.gateway = word(&value()?)?,
                 _ => read.filters.push(argument),
             }
         }
         Ok(read)
     }
+}
+
+/// Reads a word of those there are.
+fn word<T: VariantNames + FromStr>(word: &str) -> Result<T> {
+    word.parse().map_err(|_| Error::new(format!("{word:?} is none of these")).cure(T::VARIANTS.join(" or ")))
 }

@@ -1,26 +1,23 @@
 //! An HTTP client that sends what it is told and shows all that comes back.
 
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
-use hyper::body::{Bytes, Frame};
+use axum::body::Body;
+use devstack::client::Client;
+use devstack::error::Result;
+use hyper::body::Bytes;
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use hyper_util::client::legacy::Client as Connections;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::openapi::{self, Exchange};
 
-type Body = BoxBody<Bytes, std::convert::Infallible>;
-
-/// A request being built.
-#[derive(Debug)]
+/// A request being built. It can be sent more than once.
+#[derive(Debug, Clone)]
 pub struct Call {
     method: Method,
     url: String,
     headers: Vec<(String, String)>,
-    body: Body,
-    /// The body again, to be checked.
-    sent: Bytes,
+    body: Vec<Bytes>,
+    /// Whether the parts of the body are sent one by one, without saying how long it will be.
+    is_chunked: bool,
 }
 
 /// What came back.
@@ -36,8 +33,8 @@ pub struct Answer {
 
 /// Begins a request.
 pub fn call(method: &str, url: impl Into<String>) -> Call {
-    let (method, body) = (method.parse().unwrap(), Full::default().boxed());
-    Call { method, url: url.into(), headers: Vec::new(), body, sent: Bytes::new() }
+    let method = method.parse().unwrap();
+    Call { method, url: url.into(), headers: Vec::new(), body: Vec::new(), is_chunked: false }
 }
 
 impl Call {
@@ -56,19 +53,28 @@ impl Call {
 
     /// Sends any body.
     #[must_use]
-    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
-        self.sent = body.into();
-        self.body = Full::new(self.sent.clone()).boxed();
-        self.header("content-type", content_type)
+    pub fn body(self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self { body: vec![body.into()], ..self }.header("content-type", content_type)
     }
 
     /// Sends a body in chunks, without saying how long it will be.
     #[must_use]
-    pub fn chunks(mut self, content_type: &str, chunks: Vec<Bytes>) -> Self {
-        self.sent = chunks.concat().into();
-        let frames = chunks.into_iter().map(|chunk| Ok(Frame::data(chunk)));
-        self.body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
-        self.header("content-type", content_type)
+    pub fn chunks(self, content_type: &str, chunks: Vec<Bytes>) -> Self {
+        Self { body: chunks, is_chunked: true, ..self }.header("content-type", content_type)
+    }
+
+    /// Where it goes, and its bytes: the head and the body.
+    pub fn written(&self) -> (String, String, Vec<u8>) {
+        let url: hyper::Uri = self.url.parse().expect("a URL");
+        let authority = url.authority().expect("a host").to_string();
+        let target = url.path_and_query().map_or("/", |target| target.as_str());
+        let mut head = format!("{} {target} HTTP/1.1\r\nhost: {authority}\r\n", self.method);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let body = self.body.concat();
+        head += &format!("content-length: {}\r\n\r\n", body.len());
+        (authority, head, body)
     }
 
     /// Sends the request and reads the whole answer.
@@ -78,26 +84,27 @@ impl Call {
     }
 
     /// The same, where it may be that no answer comes. One that comes must be as the OpenAPI document says.
-    pub async fn try_send(self) -> Result<Answer, String> {
+    pub async fn try_send(self) -> Result<Answer> {
+        let answer = self.send_on(&Client::default()).await?;
+        let (body, method) = (self.body.concat(), self.method.as_str());
+        let exchange = Exchange { method, url: &self.url, headers: &self.headers, body: &body, answer: &answer };
+        openapi::check(&exchange).unwrap_or_else(|violation| panic!("{violation}"));
+        Ok(answer)
+    }
+
+    /// Sends it on the connections of a client, and does not look at the answer.
+    pub async fn send_on(&self, client: &Client) -> Result<Answer> {
         let mut request = Request::builder().method(&self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let connections: Connections<HttpConnector, Body> = Connections::builder(TokioExecutor::new()).build_http();
-        let request = request.body(self.body).expect("a well-formed request");
-        let response = connections.request(request).await.map_err(|error| format!("{error:?}"))?;
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
-        let answer = Answer { status: parts.status, headers: parts.headers, bytes };
-        let exchange = Exchange {
-            method: self.method.as_str(),
-            url: &self.url,
-            headers: &self.headers,
-            body: &self.sent,
-            answer: &answer,
+        let body = if self.is_chunked {
+            Body::from_stream(futures_util::stream::iter(self.body.clone().into_iter().map(Ok::<_, std::io::Error>)))
+        } else {
+            Body::from(self.body.concat())
         };
-        openapi::check(&exchange).unwrap_or_else(|violation| panic!("{violation}"));
-        Ok(answer)
+        let (head, bytes) = client.send(request.body(body).expect("a well-formed request")).await?.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, bytes })
     }
 }
 

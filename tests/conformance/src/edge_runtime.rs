@@ -5,9 +5,10 @@ use crate::stack::checkout;
 use std::path::Path;
 
 use devstack::stack::deno::{self, Program};
+use devstack::stack::function_env::{self, Ground};
 use devstack::stack::home::Home;
+use devstack::stack::ports;
 use devstack::stack::service::Service;
-use devstack::stack::{function_env, ports};
 use devstack::tools::toolbox::Toolbox;
 
 use crate::openapi;
@@ -29,7 +30,8 @@ impl EdgeRuntime {
         let toolbox = Toolbox::new(&checkout).expect("the npm tools");
         let program = Program { name: function.to_owned(), port, entry: entry.to_owned() };
         let variables = function_env::variables(&stack.api_url, &stack.publishable_key, &|_| None);
-        let services = deno::serve(home, &checkout, &toolbox, &[program], &variables).await;
+        let ground = Ground { home, checkout: &checkout, toolbox: &toolbox, variables: &variables };
+        let services = deno::serve(ground, &[program]).await;
         let services = services.unwrap_or_else(|error| panic!("{error}"));
         let url = format!("http://127.0.0.1:{port}/{function}");
         openapi::runs_at(&url, function);

@@ -10,13 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full};
+use axum::body::Body;
+use devstack::client::Client;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -105,7 +103,7 @@ struct Shared {
     upstream: String,
     aim: &'static str,
     script: Mutex<Script>,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client,
     /// Told a new number when idle connections are to close.
     idle: watch::Sender<u64>,
     under_way: AtomicUsize,
@@ -129,7 +127,7 @@ impl FaultProxy {
             upstream: upstream.to_owned(),
             aim,
             script: Mutex::default(),
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::default(),
             idle: watch::Sender::new(0),
             under_way: AtomicUsize::new(0),
             listening: Mutex::default(),
@@ -235,9 +233,8 @@ impl Shared {
                 request = request.header(name, value);
             }
         }
-        let request = request.body(Full::from(asked.body.clone())).expect("a request that was one before");
-        let (parts, body) = self.client.request(request).await.ok()?.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
+        let request = request.body(Body::from(asked.body.clone())).expect("a request that was one before");
+        let (parts, body) = self.client.send(request).await.ok()?.into_parts();
         Some(Told { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }

@@ -4,8 +4,9 @@ use crate::stack::checkout;
 use std::collections::BTreeMap;
 
 use devstack::checkout::Checkout;
+use devstack::stack::function_env::{self, Ground};
 use devstack::stack::service::Service;
-use devstack::stack::{deno, function_env, ports, workerd};
+use devstack::stack::{deno, ports, workerd};
 use devstack::tools::toolbox::Toolbox;
 
 use crate::openapi;
@@ -37,11 +38,12 @@ impl Isolated {
         let chosen =
             |name: &str| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         let variables = function_env::variables(&stack.api_url, &stack.publishable_key, &chosen);
+        let ground = Ground { home: &scratch, checkout, toolbox: &toolbox, variables: &variables };
         let (url, started) = if stack.host == "workers" {
-            let started = workerd::start(&scratch, checkout, &toolbox, &ports, &variables).await;
+            let started = workerd::start(ground, &ports).await;
             (format!("http://127.0.0.1:{port}"), started.map(|service| vec![service]))
         } else {
-            let started = deno::start(&scratch, checkout, &toolbox, &ports, &variables).await;
+            let started = deno::start(ground, &ports).await;
             (format!("http://127.0.0.1:{port}/{function}"), started)
         };
         openapi::runs_at(&url, function);

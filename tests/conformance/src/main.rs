@@ -46,7 +46,7 @@ async fn run() -> Result<bool> {
             .args(&filters)
             .env("SELVEDGE_STACK", stack.home().description())
             .env("SELVEDGE_CAPTURE", capture.path())
-            .env(GATEWAY, gateway.name())
+            .env(GATEWAY, gateway.to_string())
             .kill_on_drop(true);
         let is_good = suite.status().await.context(|| "cargo did not start".into())?.success();
         let record = std::fs::read_to_string(capture.path()).context(|| "The record cannot be read".into())?;

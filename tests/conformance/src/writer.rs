@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::browser::{Browser, Saw, Wanted};
+use crate::browser::{Browser, Saw};
 use crate::ledger::{Entry, Kind, Ledger};
 use crate::person::Person;
 use crate::stack::Stack;
@@ -82,8 +82,8 @@ impl Writer {
         let body = self.kind.body(&entry, place);
         // In the ledger before it leaves: whatever happens, it has been tried.
         let number = ledger.begin(entry);
-        let wanted = Wanted::new(&self.person, "POST", self.kind.function(), "").json(&body);
-        let outcome = browser.insist(&wanted).await;
+        let call = self.person.call("POST", self.kind.function(), "").json(&body);
+        let outcome = browser.insist(&call).await;
         let acknowledged = outcome.good.is_some();
         if acknowledged {
             ledger.acknowledge(number);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conformance::browser::{Browser, Saw, Wanted};
+use conformance::browser::{Browser, Saw};
 use conformance::ledger::Kind;
 use conformance::person::Person;
 use conformance::writer::Writer;
@@ -54,7 +54,7 @@ async fn caller(scene: Arc<Scene>, person: Person, until: Instant) -> BTreeMap<S
                 Kind::Move => format!("?session_id={session_id}"),
                 Kind::Event => "/summary?days=1".to_owned(),
             };
-            let question = Wanted::new(&person, "GET", writer.kind().function(), &target);
+            let question = person.call("GET", writer.kind().function(), &target);
             let answer = browser.once(&question).await;
             *saw.entry(answer.as_ref().map_or(Saw::Nothing, Saw::of)).or_insert(0) += 1;
         }

@@ -1,8 +1,9 @@
 //! What PostgreSQL and PostgREST say by themselves when they are short of something. Both are the real ones here.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use devstack::wait;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -119,9 +120,7 @@ pub(crate) async fn pool_exhausted(scene: Arc<Scene>) {
     let probe = scene.probe();
     let sleepers = join_all((0..2).map(|_| scene.person.rest("POST", "rpc/faults_sleep").json(&json!({})).send()));
     let meanwhile = async {
-        while sleeping(&database).await < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait::until(Duration::from_millis(10), || async { sleeping(&database).await >= 2 }).await;
         let answer = scene.send(&probe).await;
         scene.traffic(2, async {}).await;
         answer
@@ -153,13 +152,12 @@ async fn set_pool(scene: &Scene, pool: u16, patience: u16) {
 
 /// Asks PostgREST, past the functions, until it answers so.
 async fn until_rest(scene: &Scene, target: &str, body: &Value, is_so: impl Fn(u16, &str) -> bool) {
-    let began = Instant::now();
-    loop {
+    let last = Mutex::new(String::new());
+    let ready = wait::until(Duration::from_millis(50), || async {
         let answer = scene.person.rest("POST", target).json(body).send().await;
-        if is_so(answer.status.as_u16(), &answer.text()) {
-            return;
-        }
-        assert!(began.elapsed() < NOTICED, "{target} goes on saying {}: {}", answer.status, answer.text());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        *last.lock().unwrap() = format!("{}: {}", answer.status, answer.text());
+        is_so(answer.status.as_u16(), &answer.text())
+    });
+    let ready = tokio::time::timeout(NOTICED, ready).await;
+    assert!(ready.is_ok(), "{target} goes on saying {last:?}");
 }

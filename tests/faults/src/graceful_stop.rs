@@ -3,7 +3,7 @@
 use conformance::stack::checkout;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use conformance::browser::Browser;
 use conformance::person::{Person, message};
@@ -11,6 +11,7 @@ use conformance::scratch::Scratch;
 use conformance::stack::Stack;
 use devstack::stack::{ports, process_table};
 use devstack::tools::rust::cargo;
+use devstack::wait;
 use futures_util::future::join_all;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -65,9 +66,10 @@ pub(crate) async fn finishes_what_is_under_way(scene: Arc<Scene>) {
         })
         .collect();
     let waiting = "select count(*) from pg_catalog.pg_stat_activity where wait_event = 'PgSleep'";
-    while database.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < i64::try_from(REQUESTS).unwrap() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait::until(Duration::from_millis(10), || async {
+        database.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) >= i64::try_from(REQUESTS).unwrap()
+    })
+    .await;
     kill_process(Pid::from_raw(i32::try_from(leader).unwrap()).unwrap(), Signal::INT).unwrap();
 
     for request in join_all(requests).await {
@@ -78,7 +80,7 @@ pub(crate) async fn finishes_what_is_under_way(scene: Arc<Scene>) {
     assert!(ended.success(), "cargo xtask dev ended with {ended}");
     let left: Vec<_> = started.into_iter().filter(|pid| process_table::runs(*pid)).collect();
     assert!(left.is_empty(), "still running: {left:?}");
-    let health = conformance::browser::Wanted::new(&person, "GET", "chat-message", "/health");
+    let health = person.call("GET", "chat-message", "/health");
     assert!(Browser::default().once(&health).await.is_none(), "somebody still answers");
 }
 
@@ -102,11 +104,10 @@ async fn start(host: &str, folder: &std::path::Path, free: &[u16]) -> Child {
 }
 
 async fn until_ready(dev: &mut Child, description: &std::path::Path) -> Stack {
-    let began = Instant::now();
-    while !description.exists() {
+    let ready = wait::until(Duration::from_millis(50), || {
         assert!(dev.try_wait().unwrap().is_none(), "cargo xtask dev ended before it was ready");
-        assert!(began.elapsed() < READY, "cargo xtask dev is not ready");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        std::future::ready(description.exists())
+    });
+    tokio::time::timeout(READY, ready).await.expect("cargo xtask dev is ready in time");
     Stack::described(description)
 }

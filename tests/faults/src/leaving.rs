@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conformance::browser::Wanted;
+use conformance::client::Call;
 use conformance::fault_proxy::Fault as Break;
 use conformance::person::Person;
 use devstack::wait;
@@ -28,7 +28,7 @@ pub(crate) async fn during_the_upload(scene: Arc<Scene>) {
     let probes: Vec<_> = (0..LEAVING).map(|_| scene.probe()).collect();
     let callers = join_all(probes.iter().map(async |probe| {
         let (authority, head, body) = probe.request.written();
-        send(&authority, &[head.as_bytes(), &body.as_bytes()[..body.len() / 2]].concat()).await
+        send(&authority, &[head.as_bytes(), &body[..body.len() / 2]].concat()).await
     }));
     let callers = callers.await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -68,7 +68,7 @@ pub(crate) async fn in_the_middle_of_a_page(scene: Arc<Scene>) {
             json!({ "id": Uuid::new_v4(), "session_id": session_id, "role": "bot", "message": "x".repeat(CHARACTERS) });
         assert_eq!(person.save(&message).await.status, 201);
     }
-    let page = Wanted::new(&person, "GET", "chat-message", &format!("?session_id={session_id}"));
+    let page = person.call("GET", "chat-message", &format!("?session_id={session_id}"));
     scene.proxy.forget();
     scene.proxy.next(vec![Some(Break::StalledHalfWay); LEAVING]);
     let mut callers = join_all((0..LEAVING).map(|_| whole(&page))).await;
@@ -89,9 +89,9 @@ pub(crate) async fn in_the_middle_of_a_page(scene: Arc<Scene>) {
 }
 
 /// Sends a whole request, and leaves the connection open.
-async fn whole(request: &Wanted) -> TcpStream {
+async fn whole(request: &Call) -> TcpStream {
     let (authority, head, body) = request.written();
-    send(&authority, &[head.as_bytes(), body.as_bytes()].concat()).await
+    send(&authority, &[head.as_bytes(), &body].concat()).await
 }
 
 async fn send(authority: &str, bytes: &[u8]) -> TcpStream {

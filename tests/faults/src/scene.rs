@@ -4,10 +4,10 @@ use conformance::stack::checkout;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use conformance::browser::{Browser, Saw, Wanted};
-use conformance::client::Answer;
+use conformance::browser::{Browser, Saw};
+use conformance::client::{Answer, Call};
 use conformance::fault_proxy::FaultProxy;
 use conformance::ledger::{Entry, Kind, Ledger};
 use conformance::person::Person;
@@ -16,8 +16,10 @@ use conformance::writer::{Writer, Written};
 use devstack::host::Host;
 use devstack::progress::Progress;
 use devstack::stack::{Stack as Parts, StackOptions};
+use devstack::wait;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// How long the functions wait for the database here, in seconds. The default, ten, is tried by one fault of its own.
@@ -48,7 +50,7 @@ pub(crate) struct Scene {
 /// A message that is looked at closely: it stands in the ledger as any other write.
 pub(crate) struct Probe {
     /// The request that writes it.
-    pub request: Wanted,
+    pub request: Call,
     /// Its session, which is new.
     pub session_id: Uuid,
     number: usize,
@@ -112,7 +114,7 @@ impl Scene {
     pub(crate) fn probe_saying(&self, text: &str) -> Probe {
         let entry = Entry::new(Kind::Message, self.person.user_id, Uuid::new_v4(), text);
         let body = json!({ "id": entry.id, "session_id": entry.session_id, "role": "bot", "message": entry.mark });
-        let request = Wanted::new(&self.person, "POST", "chat-message", "").json(&body);
+        let request = self.person.call("POST", "chat-message", "").json(&body);
         Probe { request, session_id: entry.session_id, number: self.ledger.begin(entry) }
     }
 
@@ -170,18 +172,16 @@ impl Scene {
     pub(crate) async fn mended(self: std::sync::Arc<Self>) {
         self.proxy.clear();
         self.proxy.accept().await;
-        let began = Instant::now();
+        let until = Instant::now() + RECOVERY;
         for kind in Kind::on(&self.stack) {
-            loop {
+            let works = wait::until(Duration::from_millis(100), || async {
                 // Not by insisting: whoever respects Retry-After waits longer than need be.
                 let answer = self.browser.once(&self.question(kind)).await;
                 // That there is no such session is something only the database can say.
-                if answer.is_some_and(|answer| answer.status.is_success() || answer.status == 404) {
-                    break;
-                }
-                assert!(began.elapsed() < RECOVERY, "{} does not work again", kind.function());
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+                answer.is_some_and(|answer| answer.status.is_success() || answer.status == 404)
+            });
+            let works = tokio::time::timeout_at(until, works).await;
+            works.unwrap_or_else(|_| panic!("{} does not work again", kind.function()));
         }
         // The next fault finds no connection of this one's.
         self.proxy.drop_idle();
@@ -202,11 +202,11 @@ impl Scene {
     }
 
     /// A request that the database answers, and that writes nothing.
-    fn question(&self, kind: Kind) -> Wanted {
+    fn question(&self, kind: Kind) -> Call {
         let target = match kind {
             Kind::Event => "/summary?days=1".to_owned(),
             Kind::Message | Kind::Move => format!("?session_id={}", Uuid::new_v4()),
         };
-        Wanted::new(&self.person, "GET", kind.function(), &target)
+        self.person.call("GET", kind.function(), &target)
     }
 }

@@ -1,11 +1,13 @@
 //! This checkout of the repository: where things are, and which functions it has.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use crate::error::{Context as _, Error, Result};
+use fs_err as fs;
+
+use crate::{
+    error::{Context as _, Error, Result},
+    files,
+};
 
 /// The repository on disk.
 #[derive(Debug, Clone)]
@@ -66,14 +68,9 @@ impl Checkout {
     /// Every function, by name.
     pub fn functions(&self) -> Result<Vec<Function>> {
         let folder = self.path("functions");
-        let entries = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-        let mut functions: Vec<Function> = entries
-            .filter_map(|entry| entry.ok())
-            .filter(|entry| entry.path().join("Cargo.toml").is_file())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .map(|name| Function { name })
-            .collect();
-        functions.sort();
+        let mut names = files::names(&folder)?;
+        names.retain(|name| folder.join(name).join("Cargo.toml").is_file());
+        let functions: Vec<_> = names.into_iter().map(|name| Function { name }).collect();
         if functions.is_empty() {
             return Err(Error::new(format!("{} holds no function crate", folder.display())));
         }
@@ -92,18 +89,15 @@ impl Checkout {
 
     /// The version of a crate in Cargo.lock.
     pub fn locked_version(&self, package: &str) -> Result<String> {
-        let lock = self.path("Cargo.lock");
-        let text = fs::read_to_string(&lock).context(|| format!("{} cannot be read", lock.display()))?;
-        version_in_lock(&text, package)
+        version_in_lock(&fs::read_to_string(self.path("Cargo.lock"))?, package)
             .map(str::to_owned)
             .ok_or_else(|| Error::new(format!("Cargo.lock names no {package}")).cure("cargo build -p xtask"))
     }
 
     /// `compatibility_date` in wrangler.toml, so that the local Workers runtime behaves as the deployed one.
     pub fn compatibility_date(&self) -> Result<String> {
-        let file = self.path("wrangler.toml");
-        let text = fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?;
-        text.lines()
+        fs::read_to_string(self.path("wrangler.toml"))?
+            .lines()
             .find_map(|line| line.strip_prefix("compatibility_date = \"")?.strip_suffix('"'))
             .map(str::to_owned)
             .ok_or_else(|| Error::new("wrangler.toml has no line `compatibility_date = \"YYYY-MM-DD\"`"))
@@ -137,13 +131,13 @@ mod tests {
 
     #[test]
     fn a_copy_of_a_checkout_is_the_copy() {
-        let copy = std::env::temp_dir().join(format!("selvedge-copy-{}", uuid::Uuid::new_v4().simple()));
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path();
         let inside = copy.join("functions/chat-message/src");
         std::fs::create_dir_all(&inside).unwrap();
         assert!(Checkout::around(&inside).is_none(), "a folder `functions` alone is no checkout");
         std::fs::write(copy.join("wrangler.toml"), "").unwrap();
         assert_eq!(Checkout::around(&inside).unwrap().root(), copy);
-        let _ = std::fs::remove_dir_all(&copy);
     }
 
     #[test]

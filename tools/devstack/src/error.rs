@@ -38,6 +38,29 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::new(why(&error))
+    }
+}
+
+/// What PostgreSQL itself said, where it did.
+pub fn why(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        None => error.to_string(),
+        Some(said) => {
+            let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{} [{}]{hint}", said.message(), said.code().code())
+        }
+    }
+}
+
 /// Puts what was being done in front of an error from below.
 pub trait Context<T> {
     /// `{what}: {the error below}`.

@@ -9,13 +9,17 @@
 //! | [`keys`] | the signing key, and the tokens it signs |
 //! | [`tools`] | the programs it is made of, from npm and rustup |
 //! | [`checkout`], [`output`], [`host`], [`fingerprint`] | where things are: the repository, a built function, the two hosts; names for contents |
+//! | [`files`] | folders, and what is in them |
+//! | [`client`] | the HTTP client of the commands and the tests |
 //! | [`wait`] | for what tells nobody when it is so |
 //! | [`error`], [`progress`], [`signals`] | what a person at the terminal sees, and Ctrl-C |
 //!
 //! `cargo xtask` and the tests use it, and it knows nothing of either.
 
 pub mod checkout;
+pub mod client;
 pub mod error;
+pub mod files;
 pub mod fingerprint;
 pub mod gateway;
 pub mod host;

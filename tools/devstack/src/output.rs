@@ -1,13 +1,13 @@
 //! Where a built function goes.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
 
 use crate::{
     checkout::{Checkout, Function},
-    error::{Context as _, Result},
+    error::Result,
+    files,
     host::Host,
 };
 
@@ -71,7 +71,7 @@ impl Output {
 
     /// The files a host loads: JavaScript and wasm, by name; snippets of JavaScript that crates bring included.
     pub fn loaded_files(&self) -> Result<Vec<PathBuf>> {
-        let mut files = files_below(&self.folder)?;
+        let mut files = files::below(&self.folder)?;
         files.retain(|file| file.extension().is_some_and(|kind| kind == "js" || kind == "wasm"));
         Ok(files)
     }
@@ -80,28 +80,12 @@ impl Output {
     pub fn publish(&self, scratch: &Path) -> Result<()> {
         // The names of snippets' folders change with the crates they come from: the old ones would stay.
         let _ = fs::remove_dir_all(self.folder.join(SNIPPETS));
-        for file in files_below(scratch)? {
+        for file in files::below(scratch)? {
             let to = self.folder.join(file.strip_prefix(scratch).unwrap_or(&file));
-            let folder = to.parent().unwrap_or(&self.folder);
-            fs::create_dir_all(folder).context(|| format!("{} cannot be made", folder.display()))?;
-            fs::rename(&file, &to).context(|| format!("{} cannot be written", to.display()))?;
+            files::make_folder_of(&to)?;
+            fs::rename(&file, &to)?;
         }
         let _ = fs::remove_dir_all(scratch);
         Ok(())
     }
-}
-
-/// Every file in a folder and the folders in it.
-pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        let entries = fs::read_dir(&next).context(|| format!("{} cannot be read", next.display()))?;
-        for entry in entries.filter_map(|entry| entry.ok()) {
-            let path = entry.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::str::FromStr;
+
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use devstack::{gateway::Style, host::Host};
 use serde_json::{Map, Value};
+use strum::VariantNames;
 
 use crate::{
     bench::BenchOptions, build::BuildOptions, check::TestOptions, dev::DevOptions, fuzz::FuzzOptions, new::NewOptions,
@@ -62,14 +64,12 @@ pub struct Passed {
     pub arguments: Vec<std::ffi::OsString>,
 }
 
-/// Reads a host; a name that is none gets the nearest one suggested.
-pub fn host() -> impl TypedValueParser<Value = Host> {
-    PossibleValuesParser::new(Host::ALL.map(Host::name)).try_map(|name| name.parse::<Host>())
-}
-
-/// Reads the name of a gateway.
-pub fn gateway() -> impl TypedValueParser<Value = Style> {
-    PossibleValuesParser::new(Style::ALL.map(Style::name)).try_map(|name| name.parse::<Style>())
+/// Reads a word of those there are; one that is none gets the nearest one suggested.
+pub fn word<T>() -> impl TypedValueParser<Value = T>
+where
+    T: VariantNames + FromStr<Err = strum::ParseError> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS).try_map(|word| word.parse::<T>())
 }
 
 /// Reads a JSON object.

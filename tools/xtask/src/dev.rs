@@ -25,11 +25,11 @@ use devstack::{
 #[command(after_help = ENVIRONMENT)]
 pub struct DevOptions {
     /// Where the functions run
-    #[arg(long, value_parser = cli::host(), default_value_t = Host::Workers)]
+    #[arg(long, value_parser = cli::word::<Host>(), default_value_t = Host::Workers)]
     pub host: Host,
     /// Whose gateway the stack's behaves as: that of hosted Supabase, or Kong, which self-hosted Supabase has and which
     /// answers preflights of functions itself
-    #[arg(long, value_parser = cli::gateway(), default_value = "supabase")]
+    #[arg(long, value_parser = cli::word::<Style>(), default_value_t = Style::default())]
     pub gateway: Style,
     /// Start with an empty database and leave nothing behind
     #[arg(long)]

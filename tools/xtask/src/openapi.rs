@@ -1,13 +1,12 @@
 //! `cargo xtask openapi`: the functions' OpenAPI documents, written to `docs/openapi`.
 
-use std::fs;
-
 use devstack::{
     checkout::{Checkout, Function},
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
     progress::print,
     tools::{command::Tool, rust::cargo},
 };
+use fs_err as fs;
 
 /// Where the documents are.
 const FOLDER: &str = "docs/openapi";
@@ -61,7 +60,7 @@ impl Document {
     /// Writes its file.
     pub fn write(&self, checkout: &Checkout) -> Result<()> {
         let Self { file, text } = self;
-        fs::write(checkout.path(file), text).context(|| format!("{file} cannot be written"))
+        Ok(fs::write(checkout.path(file), text)?)
     }
 
     /// Whether its file says the same.

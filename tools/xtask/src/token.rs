@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use devstack::{
     checkout::Checkout,
     error::{Error, Result},
@@ -36,7 +35,7 @@ pub struct TokenArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, allow_negative_numbers = true)]
     pub ttl: i64,
     /// Signed how. HS256, with the public key as its secret, and none are forgeries, for trying that they are refused
-    #[arg(long, value_parser = algorithm(), default_value = "ES256")]
+    #[arg(long, value_parser = cli::word::<Algorithm>(), default_value = "ES256")]
     pub alg: Algorithm,
     /// Claims that replace or join the others, as a JSON object; null takes one away
     #[arg(long, value_name = "JSON", value_parser = cli::json_object, default_value = "{}")]
@@ -63,10 +62,4 @@ pub async fn run(checkout: &Checkout, arguments: TokenArguments) -> Result<ExitC
     let options = TokenOptions { sub: Some(sub.to_string()), role, ttl, algorithm, claims };
     print(mint(&key, &stack.api_url, &options)?);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reads an algorithm.
-fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
-    PossibleValuesParser::new(Algorithm::ALL.map(Algorithm::name))
-        .map(|name| Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name).unwrap_or_default())
 }

@@ -153,7 +153,7 @@ fn text(value: &HeaderValue) -> String {
 mod tests {
     use axum::{Router, body::Body, extract::Request, middleware, response::IntoResponse as _};
     use serde_json::{Value, json};
-    use tower_service::Service as _;
+    use tower::Service as _;
 
     use super::{Capture, LONGEST_BODY, client_request, function_request, incomplete};
 

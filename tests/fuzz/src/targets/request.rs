@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use chat_message::CRISIS;
 use fsm_transition::VERSION_CONFLICT_IF_MATCH;
@@ -18,7 +19,7 @@ use shared::upstream::DatabaseError;
 
 use super::Verdict;
 use super::reference::Members;
-use super::sent;
+use super::sent::{self, Calls};
 use crate::input::{Answer, Message};
 
 /// What `docs/errors.md` says; a test of the conformance suite holds it to the code.
@@ -130,18 +131,41 @@ pub(crate) fn known_code(name: &str, status: u16, raised: &[&DatabaseError]) -> 
 /// Feeds a message, its answers changed, to the function its path names, and holds what comes of it to the rules.
 pub(crate) fn tell(input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, String> {
     let target = input.lines().next().unwrap_or_default();
-    if target.contains("/fsm-transition") {
-        ask(fsm_transition::function(), input, change)
-    } else if target.contains("/analytics") {
-        ask(analytics::function(), input, change)
-    } else {
-        let told = ask(chat_message::function(), input, change)?;
-        ensure!(is_helped(&told), "no help in a crisis: {:?}", told.response);
-        Ok(told)
-    }
+    let named = FUNCTIONS.iter().copied().filter(|name| target.contains(&format!("/{}", name.replace('_', "-"))));
+    let name = named.max_by_key(|name| name.len()).unwrap_or(CHAT);
+    let told = ask_function(name, input, change)?;
+    ensure!(name != CHAT || is_helped(&told), "no help in a crisis: {:?}", told.response);
+    Ok(told)
 }
 
-fn ask<S: 'static>(function: Function<S>, input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, String> {
+/// The function that a path without a function's name is for.
+const CHAT: &str = "chat_message";
+
+/// `FUNCTIONS`, and `ask_function`, which calls [`ask`] for one of them.
+macro_rules! functions {
+    ($($function:ident)*) => {
+        const FUNCTIONS: &[&str] = &[$(stringify!($function)),*];
+
+        fn ask_function(name: &str, input: &str, change: &dyn Fn(&mut Message)) -> Result<Told, String> {
+            match name {
+                $(stringify!($function) => {
+                    static CALLS: LazyLock<Calls> = LazyLock::new(|| Calls::of($function::openapi()));
+                    ask($function::function(), &CALLS, input, change)
+                })*
+                _ => Err(format!("there is no function {name}")),
+            }
+        }
+    };
+}
+// Written by build.rs: `functions!` with every folder of `functions/`.
+include!(concat!(env!("OUT_DIR"), "/functions.rs"));
+
+fn ask<S: 'static>(
+    function: Function<S>,
+    calls: &Calls,
+    input: &str,
+    change: &dyn Fn(&mut Message),
+) -> Result<Told, String> {
     let raised: Vec<_> = function.raises().collect();
     let host = Rc::new(FakeHost::default());
     let edge = Edge::new(Rc::<FakeHost>::clone(&host), function, &variables);
@@ -163,7 +187,7 @@ fn ask<S: 'static>(function: Function<S>, input: &str, change: &dyn Fn(&mut Mess
     }
     let told = Told { request, body, answers, sent, response, raised };
     told.judge(&id)?;
-    sent::judge(&told)?;
+    sent::judge(&told, calls)?;
     let slept: u32 = host.slept.borrow().iter().sum();
     ensure!(slept < 10_000, "it waits past the deadline: {slept} ms");
     for line in host.logged.borrow().iter() {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use shared::auth::bearer;
 use shared::http::Method;
 use shared::request::Word as _;
@@ -12,23 +12,28 @@ use shared::request::Word as _;
 use super::reference::{Members, is_uuid, number};
 use super::request::Told;
 
-/// The functions of the database, each with whether one may call it who has no token.
-const CALLED: &[(&str, bool)] = &[
-    ("database_is_there", true),
-    ("delete_session", false),
-    ("get_analytics_summary", false),
-    ("get_history", false),
-    ("get_session", false),
-    ("get_session_state", false),
-    ("get_session_summary", false),
-    ("list_risk_detections", false),
-    ("list_sessions", false),
-    ("put_session_summary", false),
-    ("record_events", true),
-    ("record_log", true),
-    ("save_message", false),
-    ("transition_session", false),
-];
+/// The functions of the database that a function calls, each with whether one may call it who has no token. An operation
+/// in its OpenAPI document is named after the one it calls.
+#[derive(Debug)]
+pub(crate) struct Calls(Vec<(String, bool)>);
+
+impl Calls {
+    /// Those in a document.
+    pub(crate) fn of(document: Result<Value, String>) -> Self {
+        let document = document.unwrap_or_default();
+        let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+        let operations = paths.filter_map(|(_, path)| path.as_object()).flat_map(|path| path.values());
+        let calls = operations.filter_map(|operation| {
+            let name = operation.get("operationId")?.as_str()?.to_owned();
+            let security = operation.get("security")?.as_array()?;
+            Some((name, security.contains(&json!({}))))
+        });
+        // Every function's deep health check calls this one.
+        Self(calls.chain([(IS_THERE.to_owned(), true)]).collect())
+    }
+}
+
+const IS_THERE: &str = "database_is_there";
 /// Given, and not for the database.
 const KEPT: &[&str] = &["access_token", "apikey", "before", "deep", "forceFunctionRegion", "format", "version"];
 /// Stored as they were written, to the last digit.
@@ -37,7 +42,7 @@ const STORED: &[&str] = &["details", "event_data", "meta", "summary_data"];
 const MEASURED: &[&str] = &["confidence", "inference_time_ms"];
 
 /// Holds what was sent to the rules.
-pub(crate) fn judge(told: &Told) -> Result<(), String> {
+pub(crate) fn judge(told: &Told, calls: &Calls) -> Result<(), String> {
     let Some(first) = told.sent.first() else {
         let is_read = told.response.status < 300 && told.request.method == Method::POST;
         ensure!(!is_read, "a write that never left: {}", told.response.status);
@@ -50,7 +55,7 @@ pub(crate) fn judge(told: &Told) -> Result<(), String> {
         .all(|sent| (&sent.url, &sent.headers, &sent.body) == (&first.url, &first.headers, &first.body));
     ensure!(is_same, "a retry is of another thing: {:?}", told.sent);
     let called = first.url.strip_prefix("https://abc.supabase.co/rest/v1/rpc/").unwrap_or_default();
-    let Some((_, is_public)) = CALLED.iter().find(|(name, _)| *name == called) else {
+    let Some((_, is_public)) = calls.0.iter().find(|(name, _)| name == called) else {
         return Err(format!("an unknown function: {}", first.url));
     };
     let text = first.body.as_deref().unwrap_or_default();
@@ -72,7 +77,7 @@ pub(crate) fn judge(told: &Told) -> Result<(), String> {
         }
         _ => Members::of(body).unwrap_or_default(),
     };
-    headers(told, &given, *is_public && called == "database_is_there", *is_public)?;
+    headers(told, &given, *is_public && called == IS_THERE, *is_public)?;
     bounds(&arguments)?;
     if called == "record_events" { events(told, &arguments, &given, body) } else { fields(told, &arguments, &given) }
 }
@@ -281,4 +286,23 @@ fn is_event(event: &Members, given: &Members, is_alone: bool) -> bool {
     !given.repeats()
         && given.0.iter().all(is_kept)
         && event.0.iter().all(|(name, _)| name == "id" || given.get(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Calls;
+
+    #[test]
+    fn what_a_function_calls_is_what_its_document_says() {
+        let Calls(mut calls) = Calls::of(analytics::openapi());
+        calls.sort();
+        let expected = [
+            ("database_is_there", true),
+            ("get_analytics_summary", false),
+            ("health", true),
+            ("record_events", true),
+            ("record_log", true),
+        ];
+        assert_eq!(calls, expected.map(|(name, is_public)| (name.to_owned(), is_public)));
+    }
 }

@@ -10,52 +10,23 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hyper::{
-    Uri,
-    rt::{Read, ReadBufCursor, Write},
-};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{
     client::legacy::connect::{Connected, Connection, HttpConnector},
     rt::TokioIo,
 };
 use tokio::net::TcpStream;
-use tower_service::Service;
+use tower::util::{MapResponse, ServiceExt as _};
 
 type Stream = TokioIo<TcpStream>;
-type Connecting = Pin<Box<dyn Future<Output = Result<Forgiving, <HttpConnector as Service<Uri>>::Error>> + Send>>;
-
 /// Opens them.
-#[derive(Debug, Clone)]
-pub struct Connector(HttpConnector);
+pub type Connector = MapResponse<HttpConnector, fn(Stream) -> Forgiving>;
 
-impl Connector {
-    /// With every write sent at once.
-    pub fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Self(connector)
-    }
-}
-
-impl Default for Connector {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Forgiving;
-    type Error = <HttpConnector as Service<Uri>>::Error;
-    type Future = Connecting;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, uri: Uri) -> Connecting {
-        let connecting = self.0.call(uri);
-        Box::pin(async move { connecting.await.map(Forgiving) })
-    }
+/// A connector with every write sent at once.
+pub fn connector() -> Connector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.map_response(Forgiving)
 }
 
 /// A connection whose failing writes are taken as done.

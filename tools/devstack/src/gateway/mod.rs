@@ -27,13 +27,12 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     error::{Context as _, Result},
     issuer::{self, Issuer},
 };
-use connector::Connector;
-use in_flight::InFlight;
 use lenient::Connections;
 pub use route::Routes;
 use state::Shared;
@@ -78,7 +77,7 @@ pub struct Listeners {
 #[derive(Debug)]
 pub struct Gateway {
     serving: Vec<JoinHandle<std::io::Result<()>>>,
-    in_flight: InFlight,
+    in_flight: TaskTracker,
     close: watch::Sender<bool>,
 }
 
@@ -88,12 +87,12 @@ impl Gateway {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
-            .build(Connector::new());
+            .build(connector::connector());
         let shared = Shared { routes: Arc::new(routes), issuer: issuer.clone(), client };
         let auth = issuer::routes::router(issuer)
             .layer(middleware::from_fn_with_state(shared.clone(), api_key::require))
             .layer(middleware::from_fn(cors::allow_any_origin));
-        let in_flight = InFlight::none();
+        let in_flight = TaskTracker::new();
         let app = Router::new().nest("/auth/v1", auth).fallback(proxy::forward).with_state(shared);
         let app = app.layer(middleware::from_fn_with_state(in_flight.clone(), in_flight::count));
         let (close, closing) = watch::channel(false);
@@ -110,7 +109,8 @@ impl Gateway {
 
     /// Takes no more requests for functions, waits until those it has are answered, and stops serving.
     pub async fn stop(mut self) {
-        let _ = timeout(PATIENCE, self.in_flight.finish()).await;
+        self.in_flight.close();
+        let _ = timeout(PATIENCE, self.in_flight.wait()).await;
         // Only now: a function that is still at work reaches the database through here.
         let _ = self.close.send(true);
         for listener in &mut self.serving {

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
-use tokio_postgres::{Client, GenericClient, error::SqlState, types::Type};
+use tokio_postgres::{Client, GenericClient, Row, error::SqlState, types::Type};
 use uuid::Uuid;
 
 use super::{DEVELOPER_PASSWORD, refusal::Refusal};
@@ -32,7 +32,7 @@ impl Account {
             "insert into auth.users (is_anonymous, raw_app_meta_data, raw_user_meta_data, last_sign_in_at)
              values (true, '{{}}', $1, now()) returning {SHOWN}"
         );
-        Self::only(client.query(&sql, &[metadata]).await?).ok_or_else(Refusal::unavailable)
+        Ok(client.query_one(&sql, &[metadata]).await?.into())
     }
 
     /// Signs up somebody with an e-mail address and a password.
@@ -45,9 +45,8 @@ impl Account {
                (email, encrypted_password, raw_app_meta_data, raw_user_meta_data, last_sign_in_at)
              values ($1, extensions.crypt($2, extensions.gen_salt('bf', 6)), $3, $4, now()) returning {SHOWN}"
         );
-        let rows = client.query(&sql, &[&email, &password, &provider, metadata]).await;
-        let rows = rows.map_err(|error| taken(error, "user_already_exists", "User already registered"))?;
-        Self::only(rows).ok_or_else(Refusal::unavailable)
+        let row = client.query_one(&sql, &[&email, &password, &provider, metadata]).await;
+        row.map(Self::from).map_err(|error| taken(error, "user_already_exists", "User already registered"))
     }
 
     /// The one whose password this is. Who is not there and whose password is wrong get the same answer.
@@ -56,16 +55,16 @@ impl Account {
             "update auth.users set last_sign_in_at = now()
              where email = $1 and encrypted_password = extensions.crypt($2, encrypted_password) returning {SHOWN}"
         );
-        let rows = client.query(&sql, &[&email.trim().to_lowercase(), &password]).await?;
-        Self::only(rows)
+        let row = client.query_opt(&sql, &[&email.trim().to_lowercase(), &password]).await?;
+        row.map(Self::from)
             .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "invalid_credentials", "Invalid login credentials"))
     }
 
     /// The one with this email address, who is signed up with [`DEVELOPER_PASSWORD`] where there is none.
     pub async fn found_or_made(client: &Client, email: &str) -> Result<Self, Refusal> {
         let sql = format!("select {SHOWN} from auth.users where email = $1");
-        match Self::only(client.query(&sql, &[&address(email)?]).await?) {
-            Some(account) => Ok(account),
+        match client.query_opt(&sql, &[&address(email)?]).await? {
+            Some(row) => Ok(row.into()),
             None => Self::with_email(client, email, DEVELOPER_PASSWORD, &json!({})).await,
         }
     }
@@ -73,7 +72,7 @@ impl Account {
     /// By id.
     pub async fn by_id(client: &impl GenericClient, id: Uuid) -> Result<Option<Self>, Refusal> {
         let sql = format!("select {SHOWN} from auth.users where id = $1");
-        Ok(Self::only(client.query(&sql, &[&id]).await?))
+        Ok(client.query_opt(&sql, &[&id]).await?.map(Self::from))
     }
 
     /// Changes what a user asks to have changed. An anonymous user who gives an address becomes a permanent one.
@@ -114,14 +113,15 @@ impl Account {
         let data = Value::Object((*data).clone());
         let types = [Type::UUID, Type::TEXT, Type::TEXT, Type::JSONB, Type::TEXT_ARRAY];
         let statement = client.prepare_typed(&sql, &types).await?;
-        let rows = client.query(&statement, &[&self.id, &email, password, &data, &removed]).await;
+        let row = client.query_one(&statement, &[&self.id, &email, password, &data, &removed]).await;
         let message = "A user with this email address has already been registered";
-        Self::only(rows.map_err(|error| taken(error, "email_exists", message))?).ok_or_else(Refusal::unavailable)
+        row.map(Self::from).map_err(|error| taken(error, "email_exists", message))
     }
+}
 
-    fn only(rows: Vec<tokio_postgres::Row>) -> Option<Self> {
-        let row = rows.first()?;
-        Some(Self { id: row.get(0), json: row.get(1) })
+impl From<Row> for Account {
+    fn from(row: Row) -> Self {
+        Self { id: row.get(0), json: row.get(1) }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Client;
 
 use crate::{
-    error::Result,
+    error::{Error, Result, why},
     keys::{StackKey, now},
     stack::database,
 };
@@ -57,8 +57,8 @@ impl Issuer {
             create extension if not exists pgcrypto with schema extensions;";
         let client = database::connect(db_url).await?;
         client.batch_execute(prepare).await.map_err(|error| {
-            let why = database::why(&error);
-            crate::error::Error::new(format!("the extension pgcrypto, which hashes passwords, cannot be had: {why}"))
+            let why = why(&error);
+            Error::new(format!("the extension pgcrypto, which hashes passwords, cannot be had: {why}"))
         })?;
         let inner = Inner {
             name: format!("{api_url}/auth/v1"),

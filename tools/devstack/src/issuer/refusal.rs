@@ -7,7 +7,7 @@ use axum::{
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::{gateway::reply, stack::database::why};
+use crate::{error::why, gateway::reply};
 
 /// A status, a stable code and a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,12 +8,12 @@ pub mod secret_file;
 pub mod token;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use fs_err as fs;
 use p256::{
     SecretKey,
     ecdsa::{
@@ -48,7 +48,7 @@ impl StackKey {
 
     /// The key in a file.
     pub fn load(file: &Path) -> Result<Self> {
-        let pem = fs::read_to_string(file).context(|| format!("{} cannot be read", file.display()))?;
+        let pem = fs::read_to_string(file)?;
         let key = SecretKey::from_pkcs8_pem(&pem)
             .map_err(|error| Error::new(format!("{} holds no P-256 key: {error}", file.display())))?;
         Ok(Self { rsa: Some(rsa_file(file)), ..Self::from(key) })
@@ -172,16 +172,14 @@ mod tests {
     #[test]
     fn a_key_on_disk_stays_the_same_and_private() -> Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
-        let folder = std::env::temp_dir().join(format!("selvedge-key-{}", uuid::Uuid::new_v4()));
-        fs::create_dir(&folder).context(|| "a folder for the key".into())?;
-        let file = folder.join("signing-key.pem");
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("signing-key.pem");
         let (first, second) = (StackKey::load_or_create(&file)?, StackKey::load_or_create(&file)?);
         assert_eq!(first.jwks(), second.jwks());
         assert_eq!(first.jwks().pointer("/keys/1/alg"), Some(&json!("RS256")));
         assert!(!first.jwks().to_string().contains("\"d\""), "no private half is published");
         assert_eq!(first.sign_rs256(&json!({}))?.split('.').count(), 3);
         let mode = fs::metadata(&file).map(|meta| meta.permissions().mode() & 0o777);
-        let _ = fs::remove_dir_all(&folder);
         assert_eq!(mode.ok(), Some(0o600));
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! An RSA key pair of the stack's, for RS256 tokens. Node.js makes and uses it: it is there anyway, and nothing else in
 //! the stack needs RSA.
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,8 +35,8 @@ pub fn ensure(file: &Path) -> Result<()> {
 
 /// The public half as a JSON Web Key.
 pub fn public_jwk(file: &Path) -> Result<Value> {
-    let text = fs::read_to_string(file).context(|| format!("{} cannot be read", file.display()))?;
-    let private: Value = serde_json::from_str(&text).context(|| format!("{} is not JSON", file.display()))?;
+    let private: Value =
+        serde_json::from_str(&fs::read_to_string(file)?).context(|| format!("{} is not JSON", file.display()))?;
     let (n, e) = (private.get("n"), private.get("e"));
     Ok(json!({ "kty": "RSA", "n": n, "e": e, "kid": KID, "alg": "RS256", "use": "sig", "key_ops": ["verify"] }))
 }

@@ -4,13 +4,15 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
+use strum::{EnumString, VariantNames};
 use uuid::Uuid;
 
 use super::{StackKey, now, unsigned};
 use crate::error::Result;
 
-/// How a token is signed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How a token is signed, by the name in its `alg`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Algorithm {
     /// As it should be.
     #[default]
@@ -20,22 +22,8 @@ pub enum Algorithm {
     /// A classic forgery: the public key's text as the shared secret.
     Hs256,
     /// Another: no signature.
+    #[strum(serialize = "none")]
     None,
-}
-
-impl Algorithm {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Es256, Self::Rs256, Self::Hs256, Self::None];
-
-    /// The name in a token's `alg`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::Rs256 => "RS256",
-            Self::Hs256 => "HS256",
-            Self::None => "none",
-        }
-    }
 }
 
 /// What a token is to say.

@@ -1,14 +1,15 @@
 //! The database as the stack needs it: what hosted Supabase already has, then a password for PostgREST.
 
-use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
+use fs_err as fs;
 use tokio_postgres::{Client, Config, NoTls, config::Host};
 use uuid::Uuid;
 
 use crate::{
     checkout::Checkout,
-    error::{Context as _, Error, Result},
-    fingerprint, wait,
+    error::{Context as _, Error, Result, why},
+    files, fingerprint, wait,
 };
 
 /// Connects.
@@ -24,17 +25,6 @@ pub async fn connect(url: &str) -> Result<Client> {
 /// Resolves once a connection is accepted.
 pub async fn until_connected(url: &str) {
     wait::until(Duration::from_millis(20), || async { connect(url).await.is_ok() }).await;
-}
-
-/// What PostgreSQL itself said, where it did.
-pub fn why(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        None => error.to_string(),
-        Some(said) => {
-            let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            format!("{} [{}]{hint}", said.message(), said.code().code())
-        }
-    }
 }
 
 /// The command's option that says that any database may be changed.
@@ -91,7 +81,7 @@ impl AuthSchema {
     async fn of(client: &Client) -> Result<Self> {
         let asked = "select to_regnamespace('auth') is not null, to_regrole('authenticator') is not null,
             obj_description(to_regnamespace('auth'), 'pg_namespace')";
-        let row = client.query_one(asked, &[]).await.map_err(|error| Error::new(why(&error)))?;
+        let row = client.query_one(asked, &[]).await?;
         let (there, authenticator, mark): (bool, bool, Option<String>) = (row.get(0), row.get(1), row.get(2));
         Ok(match mark.as_deref().and_then(|mark| mark.strip_prefix("selvedge ")) {
             Some(fingerprint) => Self::Stacks { fingerprint: fingerprint.to_owned() },
@@ -114,9 +104,9 @@ pub enum Given {
 
 /// Gives a database what hosted Supabase already has: the roles and the `auth` schema. All of it or nothing.
 pub async fn give_what_hosting_has(checkout: &Checkout, client: &Client) -> Result<Given> {
-    let mut script = String::new();
-    for file in local_files(checkout)? {
-        script.push_str(&fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?);
+    let (folder, mut script) = (checkout.path("supabase/local"), String::new());
+    for name in files::names(&folder)?.iter().filter(|name| name.ends_with(".sql")) {
+        script.push_str(&fs::read_to_string(folder.join(name))?);
         script.push('\n');
     }
     let current = fingerprint::of(&script);
@@ -130,15 +120,6 @@ pub async fn give_what_hosting_has(checkout: &Checkout, client: &Client) -> Resu
         Error::new(format!("supabase/local/*.sql: {}", why(&error))).cure("correct the file; nothing was applied")
     })?;
     Ok(given)
-}
-
-fn local_files(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let folder = checkout.path("supabase/local");
-    let entries = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|kind| kind == "sql"));
-    files.sort();
-    Ok(files)
 }
 
 /// A URL PostgREST can log in with: `authenticator`, with a password made for this run, in case the server asks.

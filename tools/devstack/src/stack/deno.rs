@@ -9,8 +9,12 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{function_env, home::Home, probe, service::Service};
-use crate::{checkout::Checkout, error::Result, tools::toolbox::Toolbox};
+use super::{
+    function_env::{self, Ground},
+    probe,
+    service::Service,
+};
+use crate::error::Result;
 
 /// A function as Deno runs it.
 #[derive(Debug)]
@@ -30,27 +34,16 @@ pub fn environment(folder: &Path) -> [(&'static str, OsString); 2] {
 }
 
 /// Starts a Deno for every function of a checkout, and waits until each answers.
-pub async fn start(
-    home: &Home,
-    checkout: &Checkout,
-    toolbox: &Toolbox,
-    ports: &BTreeMap<String, u16>,
-    variables: &[(String, String)],
-) -> Result<Vec<Service>> {
-    let entry = |name: &str| checkout.path("supabase/functions").join(name).join("index.ts");
+pub async fn start(ground: Ground<'_>, ports: &BTreeMap<String, u16>) -> Result<Vec<Service>> {
+    let entry = |name: &str| ground.checkout.path("supabase/functions").join(name).join("index.ts");
     let programs: Vec<_> =
         ports.iter().map(|(name, port)| Program { name: name.clone(), port: *port, entry: entry(name) }).collect();
-    serve(home, checkout, toolbox, &programs, variables).await
+    serve(ground, &programs).await
 }
 
 /// The same for functions whose entry files are anywhere.
-pub async fn serve(
-    home: &Home,
-    checkout: &Checkout,
-    toolbox: &Toolbox,
-    programs: &[Program],
-    variables: &[(String, String)],
-) -> Result<Vec<Service>> {
+pub async fn serve(ground: Ground<'_>, programs: &[Program]) -> Result<Vec<Service>> {
+    let Ground { home, checkout, toolbox, variables } = ground;
     let deno = toolbox.deno()?;
     let mut services = Vec::new();
     for Program { name, port, entry } in programs {

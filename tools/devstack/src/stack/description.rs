@@ -55,11 +55,10 @@ mod tests {
             host: text("workers"),
             functions: [(text("f"), text("http://127.0.0.1:1/functions/v1/f"))].into(),
         };
-        let file = std::env::temp_dir().join(format!("selvedge-stack-{}.json", uuid::Uuid::new_v4().simple()));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("stack.json");
         description.write(&file).unwrap();
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-        let read = Description::read(&file);
-        fs::remove_file(&file).unwrap();
-        assert_eq!((read.unwrap(), mode), (description, 0o600));
+        assert_eq!((Description::read(&file).unwrap(), mode), (description, 0o600));
     }
 }

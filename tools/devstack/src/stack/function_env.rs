@@ -1,5 +1,21 @@
 //! What a function is told about the world, on either host.
 
+use super::home::Home;
+use crate::{checkout::Checkout, tools::toolbox::Toolbox};
+
+/// Where functions run, and with what: for whoever starts them on a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// For logs, process ids and what the host keeps.
+    pub home: &'a Home,
+    /// Where the functions were built.
+    pub checkout: &'a Checkout,
+    /// The hosts' programs.
+    pub toolbox: &'a Toolbox,
+    /// The functions' variables.
+    pub variables: &'a [(String, String)],
+}
+
 /// The variables a function may read, besides the twin of each `SUPABASE_X`.
 const NAMES: [&str; 15] = [
     "SUPABASE_URL",

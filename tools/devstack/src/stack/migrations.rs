@@ -1,13 +1,13 @@
 //! Migrations, applied by the real `supabase db push`.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use tokio_postgres::{Client, Config};
 
-use super::database::why;
 use crate::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
+    files,
     tools::{
         command::{Said, Tool},
         toolbox::Toolbox,
@@ -53,10 +53,8 @@ fn without_password(url: &str) -> String {
 
 /// The versions of the files in `migrations/`.
 fn versions(checkout: &Checkout) -> Result<BTreeSet<String>> {
-    let folder = checkout.path("migrations");
-    let entries = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| version(&name).map(str::to_owned)).collect())
+    let names = files::names(&checkout.path("migrations"))?;
+    Ok(names.iter().filter_map(|name| version(name).map(str::to_owned)).collect())
 }
 
 fn version(name: &str) -> Option<&str> {
@@ -66,15 +64,12 @@ fn version(name: &str) -> Option<&str> {
 
 /// The versions the database has.
 pub async fn applied(client: &Client) -> Result<BTreeSet<String>> {
-    let read = async {
-        let there = "select to_regclass('supabase_migrations.schema_migrations') is not null";
-        if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
-            return Ok(BTreeSet::new());
-        }
-        let rows = client.query("select version from supabase_migrations.schema_migrations", &[]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
-    };
-    read.await.map_err(|error: tokio_postgres::Error| Error::new(why(&error)))
+    let there = "select to_regclass('supabase_migrations.schema_migrations') is not null";
+    if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
+        return Ok(BTreeSet::new());
+    }
+    let rows = client.query("select version from supabase_migrations.schema_migrations", &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 #[cfg(test)]

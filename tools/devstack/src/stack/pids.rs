@@ -46,7 +46,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_process_that_was_noted_is_stopped() -> std::io::Result<()> {
-        let file = std::env::temp_dir().join(format!("selvedge-pids-{}", uuid::Uuid::new_v4()));
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("pids");
         let mut ours = Command::new("sleep").arg("60").process_group(0).spawn()?;
         let mut other = Command::new("sleep").arg("60").process_group(0).spawn()?;
         note(&file, ours.id(), "ours");

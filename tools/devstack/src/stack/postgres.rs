@@ -1,12 +1,13 @@
 //! PostgreSQL: made, started, ready.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
+use fs_err as fs;
 use tokio::process::Command;
 
 use super::{database, home::Home, postgres_home::PostgresHome, service::Service};
 use crate::{
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
     fingerprint,
     tools::{command::Tool, platform::PostgresLine, toolbox::Toolbox},
 };
@@ -139,7 +140,7 @@ async fn init(place: &PostgresHome, line: PostgresLine) -> Result<()> {
         .user(place.user)
         .succeed("Making the database")
         .await?;
-    fs::rename(&part, &place.data).context(|| format!("{} cannot be made", place.data.display()))
+    Ok(fs::rename(&part, &place.data)?)
 }
 
 /// Sets the superuser's password, and lets nobody in without one (scram-sha-256), before the server starts. Does nothing
@@ -161,7 +162,7 @@ async fn require_password(place: &PostgresHome, password: &str) -> Result<()> {
         .user(place.user)
         .succeed("Setting the database's password")
         .await?;
-    fs::write(&rules_file, rules).context(|| format!("{} cannot be written", rules_file.display()))
+    Ok(fs::write(&rules_file, rules)?)
 }
 
 /// pg_hba.conf. It says which password was set, by fingerprint, so that another one is noticed.

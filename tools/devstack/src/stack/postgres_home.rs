@@ -4,11 +4,12 @@
 //! data: a checkout below `/root`, or in a `mktemp -d`, is closed to others, and then both live in `/var/tmp`.
 
 use std::{
-    fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+    fs::Permissions,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
 };
 
+use fs_err::{self as fs, os::unix::fs::symlink};
 use serde_json::Value;
 
 use super::home::Home;
@@ -60,19 +61,17 @@ impl PostgresHome {
             let _ = fs::remove_dir_all(&data);
         }
         let _ = fs::remove_file(&seen_as);
-        symlink(&data, &seen_as).context(|| format!("{} cannot be made", seen_as.display()))?;
+        symlink(&data, &seen_as)?;
         Ok(Self { programs: copy, data, user, elsewhere: true, seen_as })
     }
 
     /// An empty data folder that belongs to whom PostgreSQL runs as.
     pub fn make_folder(&self, folder: &Path) -> Result<()> {
         let _ = fs::remove_dir_all(folder);
-        fs::create_dir_all(folder).context(|| format!("{} cannot be made", folder.display()))?;
-        match self.user {
-            None => Ok(()),
-            Some((uid, gid)) => chown(folder, Some(uid), Some(gid))
-                .context(|| format!("{} cannot be given to PostgreSQL's user", folder.display())),
-        }
+        fs::create_dir_all(folder)?;
+        let Some((uid, gid)) = self.user else { return Ok(()) };
+        chown(folder, Some(uid), Some(gid))
+            .context(|| format!("{} cannot be given to PostgreSQL's user", folder.display()))
     }
 
     /// Data that is not to be kept goes.
@@ -103,15 +102,14 @@ async fn nobody() -> Result<User> {
 fn public_folder(programs: &Path) -> Result<PathBuf> {
     let base = Path::new("/var/tmp").join(format!("selvedge-{}", short_digest(programs)));
     if !base.exists() {
-        fs::create_dir(&base).context(|| format!("{} cannot be made", base.display()))?;
+        fs::create_dir(&base)?;
     }
-    let meta = fs::symlink_metadata(&base).context(|| format!("{} cannot be used", base.display()))?;
+    let meta = fs::symlink_metadata(&base)?;
     if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
         let what = format!("{} is somebody else's", base.display());
         return Err(Error::new(what).cure(format!("rm -r {}", base.display())));
     }
-    fs::set_permissions(&base, fs::Permissions::from_mode(0o755))
-        .context(|| format!("{} cannot be opened to PostgreSQL's user", base.display()))?;
+    fs::set_permissions(&base, Permissions::from_mode(0o755))?;
     Ok(base)
 }
 
@@ -122,8 +120,8 @@ fn short_digest(path: &Path) -> String {
 /// A name for each version, as the package beside the programs gives it.
 fn copy_name(programs: &Path) -> Result<String> {
     let file = programs.with_file_name("package.json");
-    let text = fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?;
-    let package: Value = serde_json::from_str(&text).context(|| format!("{} is not JSON", file.display()))?;
+    let package: Value =
+        serde_json::from_str(&fs::read_to_string(&file)?).context(|| format!("{} is not JSON", file.display()))?;
     let version = package.get("version").and_then(Value::as_str).unwrap_or("unknown");
     Ok(format!("postgresql-{version}"))
 }
@@ -131,14 +129,14 @@ fn copy_name(programs: &Path) -> Result<String> {
 fn copy_programs(from: &Path, to: &Path) -> Result<()> {
     let part = to.with_extension("part");
     let _ = fs::remove_dir_all(&part);
-    let copied = copy_open(from, &part).and_then(|()| fs::rename(&part, to));
-    copied.context(|| format!("PostgreSQL's programs cannot be copied to {}", to.display()))
+    copy_open(from, &part)?;
+    Ok(fs::rename(&part, to)?)
 }
 
 /// Copies a folder so that everybody can read it, whatever the umask was where it came from.
 fn copy_open(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+    fs::set_permissions(to, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
@@ -150,7 +148,7 @@ fn copy_open(from: &Path, to: &Path) -> std::io::Result<()> {
         } else {
             fs::copy(entry.path(), &target)?;
             let runs = entry.metadata()?.permissions().mode() & 0o100 != 0;
-            fs::set_permissions(&target, fs::Permissions::from_mode(if runs { 0o755 } else { 0o644 }))?;
+            fs::set_permissions(&target, Permissions::from_mode(if runs { 0o755 } else { 0o644 }))?;
         }
     }
     Ok(())
@@ -164,29 +162,26 @@ mod tests {
 
     #[test]
     fn a_closed_folder_on_the_way_is_noticed() -> std::io::Result<()> {
-        let closed = std::env::temp_dir().join(format!("selvedge-closed-{}", uuid::Uuid::new_v4()));
-        let inside = closed.join("inside");
+        let closed = tempfile::tempdir()?;
+        let inside = closed.path().join("inside");
         fs::create_dir_all(&inside)?;
         fs::set_permissions(&inside, fs::Permissions::from_mode(0o755))?;
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755))?;
         assert!(open_to_others(&inside, 0o001));
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700))?;
         assert!(!open_to_others(&inside, 0o001));
-        fs::remove_dir_all(&closed)
+        Ok(())
     }
 
     #[test]
     fn a_copy_is_readable_by_all() -> std::io::Result<()> {
-        let from = std::env::temp_dir().join(format!("selvedge-copy-{}", uuid::Uuid::new_v4()));
-        let to = from.with_extension("to");
+        let folder = tempfile::tempdir()?;
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::create_dir_all(from.join("bin"))?;
         fs::write(from.join("bin/tool"), "x")?;
         fs::set_permissions(from.join("bin/tool"), fs::Permissions::from_mode(0o700))?;
         copy_open(&from, &to)?;
-        let mode = fs::metadata(to.join("bin/tool"))?.permissions().mode() & 0o777;
-        fs::remove_dir_all(&from)?;
-        fs::remove_dir_all(&to)?;
-        assert_eq!(mode, 0o755);
+        assert_eq!(fs::metadata(to.join("bin/tool"))?.permissions().mode() & 0o777, 0o755);
         Ok(())
     }
 }

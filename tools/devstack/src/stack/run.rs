@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+
 use super::{
     database::{self, Given},
     deno,
     description::Description,
-    function_env,
+    function_env::{self, Ground},
     home::{self, Home},
     migrations, ports,
     postgres::{self, Postgres, PostgresOptions},
@@ -245,10 +247,10 @@ impl Stack {
             None => function_env::variables(api_url, publishable_key, &env),
             Some(door) => function_env::variables_behind(door, api_url, publishable_key, &env),
         };
-        let (home, checkout, ports) = (&self.home, &self.checkout, &self.function_ports);
+        let ground = Ground { home: &self.home, checkout: &self.checkout, toolbox: &toolbox, variables: &variables };
         self.functions = match self.options.host {
-            Host::Workers => vec![workerd::start(home, checkout, &toolbox, ports, &variables).await?],
-            Host::Supabase => deno::start(home, checkout, &toolbox, ports, &variables).await?,
+            Host::Workers => vec![workerd::start(ground, &self.function_ports).await?],
+            Host::Supabase => deno::start(ground, &self.function_ports).await?,
         };
         Ok(())
     }
@@ -341,16 +343,11 @@ impl Stack {
     /// Resolves when a part that should run does not, and says which.
     pub async fn broken(&self) -> Error {
         let services = self.functions.iter().chain(&self.postgrest).chain(self.postgres.iter().map(Postgres::service));
-        let mut watches: Vec<_> = services.map(|service| Box::pin(service.ended())).collect();
-        std::future::poll_fn(|context| {
-            for watch in &mut watches {
-                if let std::task::Poll::Ready(error) = watch.as_mut().poll(context) {
-                    return std::task::Poll::Ready(error);
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
+        let mut endings: FuturesUnordered<_> = services.map(Service::ended).collect();
+        match endings.next().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops what has been started, front to back, once the requests that are under way have been answered.

@@ -64,9 +64,14 @@ impl Service {
     pub async fn ended(&self) -> Error {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await.ok().and_then(|status| *status).unwrap_or_default();
+        self.error(&format!("ended unexpectedly ({status})"))
+    }
+
+    /// What happened to it, and the end of its log.
+    fn error(&self, what: &str) -> Error {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines = last_lines(&log, 15);
-        Error::new(format!("{} ended unexpectedly ({status}). The end of {}:\n{lines}", self.name, self.log.display()))
+        Error::new(format!("{} {what}. The end of {}:\n{lines}", self.name, self.log.display()))
     }
 
     /// Waits until `ready` resolves; ending before that is an error, and so is taking longer than `limit`.
@@ -74,12 +79,7 @@ impl Service {
         tokio::select! {
             () = ready => Ok(()),
             error = self.ended() => Err(error),
-            () = tokio::time::sleep(limit) => {
-                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-                let lines = last_lines(&log, 15);
-                let (name, seconds) = (&self.name, limit.as_secs());
-                Err(Error::new(format!("{name} was not ready after {seconds} s. The end of its log:\n{lines}")))
-            }
+            () = tokio::time::sleep(limit) => Err(self.error(&format!("was not ready after {} s", limit.as_secs()))),
         }
     }
 

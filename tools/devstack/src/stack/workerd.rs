@@ -1,22 +1,21 @@
 //! Workers on workerd, Cloudflare's runtime: a process, and in it a port for each Worker.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
+use fs_err as fs;
 use tokio::process::Command;
 
-use super::{function_env, home::Home, probe, service::Service};
+use super::{
+    function_env::{self, Ground},
+    probe,
+    service::Service,
+};
 use crate::{
     checkout::{Checkout, Function},
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
+    files,
     host::Host,
     output::Output,
-    tools::toolbox::Toolbox,
 };
 
 /// A Worker as workerd's configuration knows it.
@@ -31,18 +30,12 @@ pub struct Worker {
 }
 
 /// Starts one workerd with every function, and waits until each answers.
-pub async fn start(
-    home: &Home,
-    checkout: &Checkout,
-    toolbox: &Toolbox,
-    ports: &BTreeMap<String, u16>,
-    variables: &[(String, String)],
-) -> Result<Service> {
-    let folder = home.folder().join("workerd");
+pub async fn start(ground: Ground<'_>, ports: &BTreeMap<String, u16>) -> Result<Service> {
+    let folder = ground.home.folder().join("workerd");
     let _ = fs::remove_dir_all(&folder);
     let workers: Vec<Worker> =
-        ports.iter().map(|(name, port)| place(checkout, &folder, name, *port)).collect::<Result<_>>()?;
-    let service = serve(home, "workerd", checkout, toolbox, &workers, variables)?;
+        ports.iter().map(|(name, port)| place(ground.checkout, &folder, name, *port)).collect::<Result<_>>()?;
+    let service = serve(ground, "workerd", &workers)?;
     for worker in &workers {
         let health = format!("http://127.0.0.1:{}/health", worker.port);
         service.until_ready(Duration::from_secs(20), probe::until_ok(&health)).await?;
@@ -52,17 +45,11 @@ pub async fn start(
 
 /// Starts a workerd with Workers whose modules are in place: in a folder of the Worker's name, in the service's folder
 /// below the home.
-pub fn serve(
-    home: &Home,
-    service: &str,
-    checkout: &Checkout,
-    toolbox: &Toolbox,
-    workers: &[Worker],
-    variables: &[(String, String)],
-) -> Result<Service> {
+pub fn serve(ground: Ground<'_>, service: &str, workers: &[Worker]) -> Result<Service> {
+    let Ground { home, checkout, toolbox, variables } = ground;
     let config = home.folder().join(service).join("config.capnp");
     let text = configuration(workers, &checkout.compatibility_date()?, variables);
-    fs::write(&config, text).context(|| format!("{} cannot be written", config.display()))?;
+    fs::write(&config, text)?;
     let mut command = Command::new(toolbox.workerd()?);
     command.arg("serve").arg(&config);
     Service::start(home, service, command)
@@ -74,9 +61,9 @@ pub fn place(checkout: &Checkout, folder: &Path, name: &str, port: u16) -> Resul
     let mut modules = Vec::new();
     for file in output.loaded_files()? {
         let below = file.strip_prefix(output.folder()).unwrap_or(&file);
-        let to: PathBuf = folder.join(name).join(below);
-        let made = to.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| fs::copy(&file, &to)).context(|| format!("{} cannot be written", to.display()))?;
+        let to = folder.join(name).join(below);
+        files::make_folder_of(&to)?;
+        fs::copy(&file, &to)?;
         modules.push(below.to_string_lossy().into_owned());
     }
     // The first module is the entry.

@@ -1,10 +1,11 @@
 //! What each package-lock.json pins, installed into the `node_modules` beside it.
 
 use std::{
-    fs,
     fs::File,
     path::{Path, PathBuf},
 };
+
+use fs_err as fs;
 
 use super::{
     command::Tool,
@@ -112,8 +113,7 @@ fn is_current(folder: &Path) -> Result<bool> {
 }
 
 fn stamp(folder: &Path) -> Result<()> {
-    let file = stamp_file(folder);
-    fs::write(&file, lock_fingerprint(folder)?).context(|| format!("{} cannot be written", file.display()))
+    Ok(fs::write(stamp_file(folder), lock_fingerprint(folder)?)?)
 }
 
 fn stamp_file(folder: &Path) -> PathBuf {
@@ -121,14 +121,12 @@ fn stamp_file(folder: &Path) -> PathBuf {
 }
 
 fn lock_fingerprint(folder: &Path) -> Result<String> {
-    let path = folder.join("package-lock.json");
-    let lock = fs::read(&path).context(|| format!("{} cannot be read", path.display()))?;
-    Ok(fingerprint::of(lock))
+    Ok(fingerprint::of(fs::read(folder.join("package-lock.json"))?))
 }
 
 async fn lock(checkout: &Checkout) -> Result<File> {
     let state = checkout.state();
-    fs::create_dir_all(&state).context(|| format!("{} cannot be made", state.display()))?;
+    fs::create_dir_all(&state)?;
     let path = state.join("npm.lock");
     tokio::task::spawn_blocking(move || {
         let file = File::create(&path).and_then(|file| file.lock().map(|()| file));

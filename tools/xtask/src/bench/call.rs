@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, body::Bytes};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+use axum::{
+    body::{Body, Bytes},
+    http::Request,
 };
 use serde::Serialize;
 use uuid::Uuid;
 
 use devstack::{
+    client::Client,
     error::{Context as _, Error, Result},
     stack::ports,
 };
@@ -100,32 +99,24 @@ impl Wanted {
         Self { path: fill(&self.path), headers, body: fill(&self.body), ..self.clone() }
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>> {
+    fn request(&self) -> Result<Request<Body>> {
         let url = format!("http://{}{}", ports::address(self.port), self.path);
         let request = Request::builder().method(self.method).uri(url);
         let request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-        request.body(Full::from(self.body.clone())).context(|| format!("{} cannot be asked for", self.path))
+        request.body(self.body.clone().into()).context(|| format!("{} cannot be asked for", self.path))
     }
 }
 
 /// Sends requests one by one, over a connection that is kept.
-#[derive(Debug)]
-pub struct Caller(Client<HttpConnector, Full<Bytes>>);
+#[derive(Debug, Default)]
+pub struct Caller(Client);
 
 impl Caller {
-    /// One without a connection yet.
-    pub fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Self(Client::builder(TokioExecutor::new()).build(connector))
-    }
-
     /// Sends a request and reads the whole answer, which must be a success: a benchmark of failures is none.
     pub async fn send(&self, wanted: &Wanted) -> Result<Bytes> {
         let what = || format!("{} {}", wanted.method, wanted.path);
-        let answer = self.0.request(wanted.request()?).await.context(what)?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.context(what)?.to_bytes();
+        let answer = self.0.send(wanted.request()?).await.context(what)?;
+        let (status, body) = (answer.status(), answer.into_body());
         if status.is_success() {
             return Ok(body);
         }

@@ -48,7 +48,7 @@ pub async fn measure(workers: &Workers, progress: Progress) -> Result<Table> {
 /// The time of one, in seconds.
 async fn time(workers: &Workers, kind: Kind) -> Result<f64> {
     let worker = workers.start(kind, Operation::Message).await?;
-    let (caller, wanted) = (Caller::new(), Operation::Message.wanted(&worker.door).by(worker.person()?));
+    let (caller, wanted) = (Caller::default(), Operation::Message.wanted(&worker.door).by(worker.person()?));
     let sent = Instant::now();
     caller.send(&wanted).await?;
     let took = sent.elapsed().as_secs_f64();

@@ -9,9 +9,8 @@ use super::{
     table::{Budget, Table},
 };
 use devstack::{
-    error::{Context as _, Error, Result},
+    error::{Context as _, Result},
     progress::Progress,
-    stack::database,
 };
 
 /// How many messages there are, on the one stack and on the other.
@@ -71,8 +70,7 @@ fn owners(scene: &Scene) -> People {
 
 /// Fills a database; returns the owners, each with one of their sessions.
 async fn fill(scene: &Scene, messages: u32) -> Result<People> {
-    let why = |error| Error::new(database::why(&error));
-    let caller = Caller::new();
+    let caller = Caller::default();
     let people = owners(scene);
     for person in &*people {
         // This also makes a session, by which the database knows who it is.
@@ -93,7 +91,7 @@ async fn fill(scene: &Scene, messages: u32) -> Result<People> {
          vacuum analyze"
     );
     for statement in fill.split(';') {
-        scene.database.batch_execute(statement).await.map_err(why)?;
+        scene.database.batch_execute(statement).await?;
     }
     let mut readers = Vec::new();
     for Person { token, session } in &*people {

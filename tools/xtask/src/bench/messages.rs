@@ -12,11 +12,7 @@ use super::{
     scene::{PEOPLE, Scene},
     table::{Budget, Table},
 };
-use devstack::{
-    error::{Error, Result},
-    progress::Progress,
-    stack::database,
-};
+use devstack::{error::Result, progress::Progress};
 
 /// At least so many times as many as bare inserts.
 const BUDGET: f64 = 0.7;
@@ -127,10 +123,10 @@ fn plain_insert(scene: &Scene) -> Wanted {
 
 /// Makes it, and waits until PostgREST has heard of it.
 async fn make_plain_table(scene: &Scene) -> Result<()> {
-    scene.database.batch_execute(PLAIN_TABLE).await.map_err(|error| Error::new(database::why(&error)))?;
+    scene.database.batch_execute(PLAIN_TABLE).await?;
     let mut outcome = Ok(());
     for _ in 0..50 {
-        outcome = Caller::new().send(&plain_insert(scene).by(scene.first()?)).await.map(drop);
+        outcome = Caller::default().send(&plain_insert(scene).by(scene.first()?)).await.map(drop);
         if outcome.is_ok() {
             break;
         }

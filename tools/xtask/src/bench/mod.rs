@@ -51,7 +51,7 @@ pub const SECTIONS: [&str; 9] =
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct BenchOptions {
     /// On this host only
-    #[arg(long, value_parser = cli::host())]
+    #[arg(long, value_parser = cli::word::<Host>())]
     host: Option<Host>,
     /// How often each side has its turn
     #[arg(long, value_name = "N", default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]

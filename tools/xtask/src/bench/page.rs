@@ -1,11 +1,10 @@
 //! The figures' places in docs/benchmarks.md.
 
-use std::fs;
-
 use devstack::{
     checkout::Checkout,
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
 };
+use fs_err as fs;
 
 /// Where the figures are kept.
 pub const PAGE: &str = "docs/benchmarks.md";
@@ -25,12 +24,12 @@ impl Place {
     /// Puts figures in the place of those that are there.
     pub fn write(self, checkout: &Checkout, figures: &str) -> Result<()> {
         let path = checkout.path(PAGE);
-        let page = fs::read_to_string(&path).context(|| format!("{PAGE} cannot be read"))?;
+        let page = fs::read_to_string(&path)?;
         let page = self.spliced(&page, figures).ok_or_else(|| {
             let [begin, end] = self.marks();
             Error::new(format!("{PAGE} has no place for them")).cure(format!("put these two lines in:\n{begin}\n{end}"))
         })?;
-        fs::write(&path, page).context(|| format!("{PAGE} cannot be written"))
+        Ok(fs::write(&path, page)?)
     }
 
     fn marks(self) -> [String; 2] {

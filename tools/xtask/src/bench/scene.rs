@@ -72,7 +72,7 @@ impl Scene {
         let port = port.parse().context(|| format!("{} names no port", described.api_url))?;
         let door = |port, prefix: &str| Door { port, prefix: prefix.into(), key: described.publishable_key.clone() };
         let auth = door(port, "/auth/v1");
-        let (caller, signup) = (Caller::new(), auth.request("POST", "/signup", r#"{"data":{}}"#));
+        let (caller, signup) = (Caller::default(), auth.request("POST", "/signup", r#"{"data":{}}"#));
         let mut people = Vec::new();
         for _ in 0..PEOPLE {
             let answer: Value = serde_json::from_slice(&caller.send(&signup).await?).unwrap_or_default();
@@ -86,7 +86,7 @@ impl Scene {
         let database = database::connect(&described.db_url).await?;
         // A limit costs the same however high it is, and more callers than a minute has room for are to be measured.
         let raised = "update public.rate_limits set at_most = 1000000000 where what <> 'user_messages'";
-        database.execute(raised, &[]).await.map_err(|error| Error::new(database::why(&error)))?;
+        database.execute(raised, &[]).await?;
         Ok(Self {
             host,
             postgrest: door(postgrest, ""),
@@ -109,7 +109,7 @@ impl Scene {
 
     /// One value of the database, as text.
     pub async fn asked(&self, query: &str) -> Result<String> {
-        let row = self.database.query_one(query, &[]).await.map_err(|error| Error::new(database::why(&error)))?;
+        let row = self.database.query_one(query, &[]).await?;
         row.try_get(0).context(|| format!("{query} gives no text"))
     }
 }

@@ -26,12 +26,7 @@ use super::{
     table::{Budget, Table},
     upstream,
 };
-use devstack::{
-    error::{Error, Result},
-    gateway::Watch,
-    progress::Progress,
-    stack::database,
-};
+use devstack::{error::Result, gateway::Watch, progress::Progress};
 
 /// Callers at once.
 const CALLERS: usize = 20;
@@ -125,7 +120,7 @@ pub async fn measure(scene: &Scene, record: &Mutex<Record>, minutes: u32, progre
     let again = machine.post("", upstream::moves("{session}", "ask_again", None));
     // Everybody answers first, which makes their session.
     for person in &*scene.people {
-        Caller::new().send(&answer.by(person)).await?;
+        Caller::default().send(&answer.by(person)).await?;
     }
     let sessions = chat.get("/sessions");
     let requests = [&save, &history, &save, &some_events, &sessions, &save, &history, &some_events, &again, &answer];
@@ -168,7 +163,7 @@ pub async fn measure(scene: &Scene, record: &Mutex<Record>, minutes: u32, progre
 /// What is watched, now: connections, then memory in megabytes.
 async fn sample(scene: &Scene) -> Result<[f64; 4]> {
     let query = "select count(*)::float8 from pg_stat_activity where backend_type = 'client backend'";
-    let row = scene.database.query_one(query, &[]).await.map_err(|error| Error::new(database::why(&error)))?;
+    let row = scene.database.query_one(query, &[]).await?;
     let [functions, postgrest, postgres] = scene.processes.map(memory_of_all);
     Ok([
         row.get(0),

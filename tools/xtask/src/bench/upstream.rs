@@ -34,7 +34,7 @@ pub type Counted = Vec<(&'static str, usize)>;
 /// Counts on one host. One operation after the other: what is sent meanwhile is its doing.
 pub async fn count(scene: &Scene, sent: &AtomicUsize, progress: Progress) -> Result<Counted> {
     progress.say(format!("{}: counting upstream requests", scene.host));
-    let caller = Caller::new();
+    let caller = Caller::default();
     let mut counted = Vec::new();
     for (name, wanted) in operations(scene)? {
         let before = sent.load(Ordering::SeqCst);

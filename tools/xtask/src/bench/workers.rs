@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use strum::IntoStaticStr;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use devstack::{
     checkout::Checkout,
     error::{Error, Result},
     keys::{StackKey, now},
-    stack::{home::Home, ports, service::Service, workerd},
+    stack::{function_env::Ground, home::Home, ports, service::Service, workerd},
     tools::toolbox::Toolbox,
     wait,
 };
@@ -44,27 +45,25 @@ const BROWSER: [(&str, &str); 9] = [
 ];
 
 /// One of the workers that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 pub enum Kind {
     /// The function itself.
     Selvedge,
     /// JavaScript that forwards, and nothing else.
+    #[strum(serialize = "floor")]
     Floor,
     /// Hono and jose, with the same checks.
+    #[strum(serialize = "Hono + jose")]
     Hono,
     /// `@supabase/server`, whose handler calls the database function.
+    #[strum(serialize = "`@supabase/server`")]
     Server,
 }
 
 impl Kind {
     /// What it is called in the tables.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Selvedge => "Selvedge",
-            Self::Floor => "floor",
-            Self::Hono => "Hono + jose",
-            Self::Server => "`@supabase/server`",
-        }
+        self.into()
     }
 
     /// Its file in `tests/peers`.
@@ -79,15 +78,19 @@ impl Kind {
 }
 
 /// A request that every worker is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 pub enum Operation {
     /// A message of about 1 KB is saved.
+    #[strum(serialize = "save a message")]
     Message,
     /// A page of 50 messages is read.
+    #[strum(serialize = "read a page of 50 messages")]
     Page,
     /// A page of 1 MiB is read.
+    #[strum(serialize = "read a page of 1 MiB")]
     LargePage,
     /// 500 events are recorded.
+    #[strum(serialize = "record 500 events (130 KB)")]
     Batch,
 }
 
@@ -97,12 +100,7 @@ impl Operation {
 
     /// What it is called in the tables.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Message => "save a message",
-            Self::Page => "read a page of 50 messages",
-            Self::LargePage => "read a page of 1 MiB",
-            Self::Batch => "record 500 events (130 KB)",
-        }
+        self.into()
     }
 
     /// The function it is for.
@@ -166,7 +164,8 @@ impl Workers {
         }
         let port = free_port()?;
         let upstream = workerd::Worker { name: UPSTREAM.into(), port, modules: vec!["index.js".into()] };
-        let service = workerd::serve(&home, UPSTREAM, checkout, &toolbox, &[upstream], &[])?;
+        let ground = Ground { home: &home, checkout, toolbox: &toolbox, variables: &[] };
+        let service = workerd::serve(ground, UPSTREAM, &[upstream])?;
         service.until_ready(Duration::from_secs(20), until_open(port)).await?;
 
         let (url, signing, key) = (format!("http://127.0.0.1:{port}"), StackKey::generate(), home.publishable_key()?);
@@ -196,7 +195,8 @@ impl Workers {
         };
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let variables: Vec<_> = self.variables.iter().cloned().chain(more).collect();
-        let service = workerd::serve(&self.home, service, &self.checkout, &self.toolbox, &[worker], &variables)?;
+        let Self { home, checkout, toolbox, .. } = self;
+        let service = workerd::serve(Ground { home, checkout, toolbox, variables: &variables }, service, &[worker])?;
         service.until_ready(Duration::from_secs(20), until_open(port)).await?;
         let prefix = if kind == Kind::Selvedge { "/".to_owned() } else { format!("/{function}") };
         let door = Door { port, prefix, key: self.key.clone() };

@@ -1,6 +1,8 @@
 //! cargo's part: function crates to wasm.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
+
+use fs_err as fs;
 
 use devstack::{
     checkout::{Checkout, Function},

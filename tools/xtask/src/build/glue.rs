@@ -1,21 +1,22 @@
 //! wasm-bindgen's part: the JavaScript between the module and its host.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, path::Path};
 
+use fs_err as fs;
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::compile::Compiled;
-use devstack::output::{SNIPPETS, files_below};
 use devstack::{
     checkout::Function,
     error::{Context as _, Result},
     host::Host,
 };
+use devstack::{files, output::SNIPPETS};
 
 /// Writes glue and module into an empty folder.
 pub async fn generate(module: &Compiled, folder: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).context(|| format!("{} cannot be made", folder.display()))?;
+    fs::create_dir_all(folder)?;
     let (stem, wasm, folder_) = (module.function.stem(), module.wasm.clone(), folder.to_owned());
     let typescript = module.host == Host::Supabase;
     let bound = tokio::task::spawn_blocking(move || {
@@ -29,9 +30,7 @@ pub async fn generate(module: &Compiled, folder: &Path) -> Result<()> {
     if module.host == Host::Workers {
         // wasm-bindgen's own entry expects a bundler that instantiates; workerd leaves that to us.
         let _ = fs::remove_file(folder.join(format!("{}.js", module.function.stem())));
-        let shim = folder.join("index.js");
-        let text = workers_shim(&module.function, &snippets(folder)?);
-        fs::write(&shim, text).context(|| format!("{} cannot be written", shim.display()))?;
+        fs::write(folder.join("index.js"), workers_shim(&module.function, &snippets(folder)?))?;
     }
     Ok(())
 }
@@ -43,7 +42,7 @@ fn snippets(folder: &Path) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let name = |file: &Path| format!("./{}", file.strip_prefix(folder).unwrap_or(file).display());
-    Ok(files_below(&snippets)?.iter().map(|file| name(file)).collect())
+    Ok(files::below(&snippets)?.iter().map(|file| name(file)).collect())
 }
 
 /// A Worker's entry. In workerd an imported `.wasm` is a `WebAssembly.Module`, to be instantiated here with every

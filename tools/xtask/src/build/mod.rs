@@ -4,7 +4,6 @@
 //! optimises the module. A function whose inputs have not changed is not built again.
 
 pub mod compile;
-pub mod features;
 pub mod glue;
 pub mod optimise;
 pub mod size;
@@ -54,7 +53,7 @@ pub async fn run(checkout: &Checkout, options: BuildOptions) -> Result<ExitCode>
         for host in &hosts {
             compiled.extend(compile::compile(checkout, *host, &functions, progress).await?);
         }
-        Ok(compiled)
+        Ok::<_, devstack::error::Error>(compiled)
     });
     installed?;
     let weights = finish(checkout, weights?, progress).await?;

@@ -1,15 +1,14 @@
 //! wasm-opt's part: the same module, faster.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use super::{compile::Compiled, features};
+use fs_err as fs;
+
+use super::compile::Compiled;
 use devstack::output::Output;
-use devstack::{
-    error::{Context as _, Result},
-    tools::toolbox::Toolbox,
-};
+use devstack::{error::Result, tools::toolbox::Toolbox};
 
-/// What wasm-opt does besides allowing features.
+/// What wasm-opt does. Which WebAssembly features the module may use is in its own `target_features` section.
 pub const PASSES: [&str; 4] = ["-O3", "--strip-debug", "--strip-producers", "--strip-target-features"];
 
 /// Optimises the module in a folder of glue, in place.
@@ -20,10 +19,9 @@ pub async fn optimise(toolbox: &Toolbox, module: &Compiled, folder: &Path, outpu
         .wasm_opt()?
         .arg(&wasm)
         .args(PASSES)
-        .args(features::wasm_opt_flags(&module.wasm)?)
         .arg("-o")
         .arg(&optimised)
         .succeed(&format!("Optimising {}", module.function.name))
         .await?;
-    fs::rename(&optimised, &wasm).context(|| format!("{} cannot be replaced", wasm.display()))
+    Ok(fs::rename(&optimised, &wasm)?)
 }

@@ -1,14 +1,12 @@
 //! How large a function is. There is no limit: a change of size is for the pull request to name.
 
-use std::{fmt::Write as _, fs, io::Write as _};
+use std::{fmt::Write as _, io::Write as _};
 
 use flate2::{Compression, write::GzEncoder};
+use fs_err as fs;
 
 use devstack::output::Output;
-use devstack::{
-    error::{Context as _, Result},
-    host::Host,
-};
+use devstack::{error::Result, host::Host};
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +25,8 @@ pub struct Weight {
 pub fn weigh(output: &Output) -> Result<Weight> {
     let mut weight = Weight { function: output.function.name.clone(), host: output.host, wasm: 0, gzip: 0 };
     for file in output.loaded_files()? {
-        let bytes = fs::read(&file).context(|| format!("{} cannot be read", file.display()))?;
-        weight.gzip += gzipped(&bytes).context(|| format!("{} cannot be compressed", file.display()))?;
+        let bytes = fs::read(&file)?;
+        weight.gzip += gzipped(&bytes)?;
         if file.extension().is_some_and(|kind| kind == "wasm") {
             weight.wasm += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         }
@@ -54,8 +52,9 @@ pub fn table(weights: &[Weight]) -> String {
     table
 }
 
+/// Bytes as kilobytes.
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-fn kilobytes(bytes: u64) -> f64 {
+pub fn kilobytes(bytes: u64) -> f64 {
     bytes as f64 / 1000.0
 }
 

@@ -1,14 +1,10 @@
 //! Whether a built function is still what its inputs would make.
 
-use std::fs;
+use fs_err as fs;
 
 use super::{compile::Compiled, glue, optimise};
 use devstack::output::Output;
-use devstack::{
-    checkout::Checkout,
-    error::{Context as _, Result},
-    fingerprint,
-};
+use devstack::{checkout::Checkout, error::Result, files, fingerprint};
 
 /// A digest of everything that decides the output: cargo's wasm, the tools' versions, and what we ask of them. (That
 /// the wasm is up to date is cargo's business; it is asked every time.)
@@ -20,7 +16,7 @@ pub struct Stamp {
 impl Stamp {
     /// Of a compiled function.
     pub fn of(checkout: &Checkout, module: &Compiled) -> Result<Self> {
-        let npm = fs::read(checkout.path("package-lock.json")).context(|| "package-lock.json".into())?;
+        let npm = fs::read(checkout.path("package-lock.json"))?;
         let bindgen = checkout.locked_version("wasm-bindgen-cli-support")?;
         let shim = glue::workers_shim(&module.function, &[]);
         let parts = [module.wasm.as_slice(), &npm, bindgen.as_bytes(), shim.as_bytes()].map(fingerprint::of);
@@ -35,16 +31,15 @@ impl Stamp {
     /// Puts it on.
     pub fn put_on(&self, output: &Output) -> Result<()> {
         let file = output.stamp();
-        let made = file.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| fs::write(file, self.with(output).unwrap_or_default()))
-            .context(|| format!("{} cannot be written", file.display()))
+        files::make_folder_of(file)?;
+        Ok(fs::write(file, self.with(output)?)?)
     }
 
     /// Inputs and outputs, so that a file changed or deleted by hand is made again.
     fn with(&self, output: &Output) -> Result<String> {
         let mut lines = format!("inputs {}\n", self.inputs);
         for file in output.loaded_files()? {
-            let bytes = fs::read(&file).context(|| format!("{} cannot be read", file.display()))?;
+            let bytes = fs::read(&file)?;
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             lines.push_str(&format!("{name} {}\n", fingerprint::of(bytes)));
         }

@@ -12,10 +12,7 @@ use super::{
 use devstack::{
     checkout::Checkout,
     error::{Context as _, Error, Result},
-    stack::{
-        database::why,
-        migrations::{aimed_at, push},
-    },
+    stack::migrations::{aimed_at, push},
     tools::{platform::PostgresLine, toolbox::Toolbox},
 };
 
@@ -69,7 +66,7 @@ async fn on(database: FreshDatabase) -> Result<Outcome> {
     }
     let mut outcome = judge(&findings(&toolbox, &url).await?, ACCEPTED);
     let (plant, key) = PLANTED;
-    client.batch_execute(plant).await.map_err(|error| Error::new(why(&error)))?;
+    client.batch_execute(plant).await?;
     if findings(&toolbox, &url).await?.iter().any(|finding| finding.key == key) {
         outcome.passed += 1;
     } else {

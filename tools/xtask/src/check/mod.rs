@@ -55,7 +55,7 @@ pub const STEPS: [&str; 15] = [
 )]
 pub struct TestOptions {
     /// On this host only
-    #[arg(long, value_parser = cli::host())]
+    #[arg(long, value_parser = cli::word::<Host>())]
     host: Option<Host>,
     /// Only these steps
     #[arg(long, value_name = "STEP", num_args = 1.., value_parser = PossibleValuesParser::new(STEPS))]

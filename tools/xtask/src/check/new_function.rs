@@ -1,13 +1,13 @@
 //! Whether what `cargo xtask new` makes compiles, lints and passes its own tests: made in a copy of the checkout.
 
-use std::fs;
-
 use super::report::Outcome;
 use devstack::{
     checkout::Checkout,
-    error::{Context as _, Result},
+    error::Result,
+    files,
     tools::{command::Tool, rust::cargo},
 };
+use fs_err as fs;
 
 /// The function that is made. Its name has two words, so that the crate's and the folder's names differ.
 const NAME: &str = "try-out";
@@ -35,23 +35,21 @@ pub async fn check(checkout: &Checkout) -> Result<Outcome> {
         all.failed += one.failed;
         all.output.push_str(&one.output);
     }
-    fs::remove_dir_all(&copy).context(|| format!("{} cannot be removed", copy.display()))?;
+    fs::remove_dir_all(&copy)?;
     Ok(all)
 }
 
 /// Copies the files that git knows, or would know, and nothing that was built.
 async fn copied(checkout: &Checkout, copy: &std::path::Path) -> Result<()> {
     if copy.exists() {
-        fs::remove_dir_all(copy).context(|| format!("{} cannot be removed", copy.display()))?;
+        fs::remove_dir_all(copy)?;
     }
     let git = Tool::new("git", checkout.root());
     let listed = git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).succeed("git").await?;
     for file in listed.stdout.split('\0').filter(|file| checkout.path(file).is_file()) {
         let to = copy.join(file);
-        let folder = to.parent().unwrap_or(copy);
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::copy(checkout.path(file), &to).map(|_| ()))
-            .context(|| format!("{file} cannot be copied"))?;
+        files::make_folder_of(&to)?;
+        fs::copy(checkout.path(file), &to)?;
     }
     Ok(())
 }

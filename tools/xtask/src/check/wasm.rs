@@ -10,7 +10,7 @@ use super::{
     cargo_tools::CargoTools,
     report::{Outcome, Report},
 };
-use devstack::{checkout::Checkout, error::Result, tools::command::Tool};
+use devstack::{checkout::Checkout, error::Result, files, tools::command::Tool};
 
 /// Runs them in every crate that has some.
 pub async fn tests(checkout: &Checkout, report: &mut Report) -> Result<()> {
@@ -47,11 +47,7 @@ fn path_with(first: PathBuf) -> OsString {
 }
 
 fn has_wasm_tests(folder: &Path) -> bool {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).any(|path| {
-        if path.is_dir() {
-            return has_wasm_tests(&path);
-        }
-        path.extension().is_some_and(|kind| kind == "rs")
-            && fs::read_to_string(&path).is_ok_and(|text| text.contains("wasm_bindgen_test]"))
-    })
+    let files = files::below(folder).unwrap_or_default();
+    let is_test = |file: &PathBuf| fs::read_to_string(file).is_ok_and(|text| text.contains("wasm_bindgen_test]"));
+    files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")).any(is_test)
 }

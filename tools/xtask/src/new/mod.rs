@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn a_plan_is_whole_and_rustfmt_can_read_it() {
         let checkout = Checkout::here().unwrap();
-        let scratch = std::env::temp_dir().join(format!("selvedge-new-{}", uuid::Uuid::new_v4().simple()));
+        let scratch = tempfile::tempdir().unwrap();
         for name in ["x", "try-out", "a-name-as-long-as-a-name-may-be-1234567890"] {
             let name = Name::read(&name[..name.len().min(40)]).unwrap();
             let plan = Plan::of(&checkout, &name).unwrap();
@@ -99,7 +99,7 @@ mod tests {
                 }
                 assert!(text.text.ends_with('\n'), "{}", text.file);
             }
-            let there = Checkout::at(&scratch.join(&name.name));
+            let there = Checkout::at(&scratch.path().join(&name.name));
             for text in &plan.changed {
                 fs::create_dir_all(there.path(&text.file).parent().unwrap()).unwrap();
             }
@@ -107,7 +107,6 @@ mod tests {
             format(&there, &plan).await.unwrap();
             assert!(plan.write(&there).is_err(), "nothing is overwritten");
         }
-        fs::remove_dir_all(&scratch).unwrap();
     }
 
     #[test]
@@ -121,9 +120,11 @@ mod tests {
                 format!("functions/{name}/examples/openapi.rs"),
                 format!("supabase/functions/{name}/index.ts"),
                 format!("docs/openapi/{name}.json"),
+                format!("tests/fuzz/corpus/{name}"),
             ] {
-                assert!(checkout.path(&file).is_file(), "{file} is missing");
+                assert!(checkout.path(&file).exists(), "{file} is missing");
             }
+            assert!(read("tests/fuzz/Cargo.toml").contains(&format!("\n{name}")), "the fuzzer does not know {name}");
         }
         let named = |text: &str, table: &str| -> BTreeSet<String> {
             let name = |line: &str| line.strip_prefix(&format!("[{table}."))?.strip_suffix(']').map(str::to_owned);

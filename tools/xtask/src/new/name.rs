@@ -1,11 +1,12 @@
 //! The name of a new function: what it may be, and where it is in use already.
 
-use std::fs;
-
 use devstack::{
     checkout::Checkout,
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
+    files,
 };
+use fs_err as fs;
+use heck::ToKebabCase as _;
 
 /// Longest name, in characters. With what is put around it, it also names a Worker, tables, indexes and policies, which
 /// may have 63.
@@ -67,20 +68,16 @@ impl Name {
     /// Checks that no crate of the workspace or among its dependencies, and nothing in the database, has this name.
     pub fn is_free(&self, checkout: &Checkout) -> Result<()> {
         let Self { name, stem } = self;
-        let read = |file: &str| fs::read_to_string(checkout.path(file)).context(|| format!("{file} cannot be read"));
-        let lock = read("Cargo.lock")?;
+        let lock = fs::read_to_string(checkout.path("Cargo.lock"))?;
         if [name, stem].iter().any(|name| lock.lines().any(|line| line == format!("name = \"{name}\""))) {
             return Err(Error::new(format!("Cargo.lock has a crate {name} already, so the name cannot be used again")));
         }
         let folder = checkout.path("migrations");
-        let files = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-        for file in files.filter_map(|entry| entry.ok()) {
-            let text =
-                fs::read_to_string(file.path()).context(|| format!("{} cannot be read", file.path().display()))?;
+        for file in files::names(&folder)? {
+            let text = fs::read_to_string(folder.join(&file))?;
             let made = [stem.clone(), format!("save_{stem}"), format!("list_{stem}"), format!("{stem}_object")];
             if let Some(taken) = made.iter().find(|made| creates(&text, made)) {
-                let file = file.file_name();
-                return Err(Error::new(format!("migrations/{} makes public.{taken} already", file.display())));
+                return Err(Error::new(format!("migrations/{file} makes public.{taken} already")));
             }
         }
         Ok(())
@@ -102,15 +99,8 @@ fn creates(migration: &str, name: &str) -> bool {
 
 /// The nearest name that would do: `TryOut` and `try_out` become `try-out`.
 fn suggestion(name: &str) -> Option<String> {
-    let mut words = String::new();
-    for character in name.chars() {
-        if character.is_ascii_uppercase() && words.ends_with(|last: char| last.is_ascii_lowercase()) {
-            words.push('-');
-        }
-        words.push(if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' });
-    }
-    let words: Vec<_> = words.split('-').filter(|word| !word.is_empty()).collect();
-    Some(words.join("-")).filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+    let words = name.replace(|character: char| !character.is_ascii(), " ").to_kebab_case();
+    Some(words).filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
 #[cfg(test)]

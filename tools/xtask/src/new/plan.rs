@@ -1,11 +1,13 @@
 //! What a new function consists of: its own files, and what is added to files of all functions.
 
-use std::{fs, path::PathBuf};
+use std::io::Write as _;
 
 use devstack::{
     checkout::Checkout,
-    error::{Context as _, Error, Result},
+    error::{Error, Result},
+    files,
 };
+use fs_err as fs;
 use jiff::{Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 
 use super::name::Name;
@@ -14,7 +16,7 @@ use super::name::Name;
 pub const MARKER: &str = "    // `cargo xtask new` adds a new function's here.\n";
 
 /// The files of a function, with their templates. `{{name}}` and `{{stem}}` are filled in, in paths too.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("functions/{{name}}/Cargo.toml", include_str!("../../templates/Cargo.toml")),
     ("functions/{{name}}/src/lib.rs", include_str!("../../templates/src/lib.rs")),
     ("functions/{{name}}/src/entries.rs", include_str!("../../templates/src/entries.rs")),
@@ -24,12 +26,15 @@ const FILES: [(&str, &str); 9] = [
     ("migrations/{{time}}_{{stem}}.sql", include_str!("../../templates/migration.sql")),
     ("supabase/functions/{{name}}/index.ts", include_str!("../../templates/index.ts")),
     ("tests/conformance/scenarios/{{stem}}.rs", include_str!("../../templates/scenario.rs")),
+    ("tests/fuzz/corpus/{{name}}/save", include_str!("../../templates/corpus")),
 ];
 
 const WRANGLER: &str = include_str!("../../templates/wrangler.toml");
 const CONFIG: &str = include_str!("../../templates/config.toml");
 const REVIEWED: &str = include_str!("../../templates/reviewed.rs");
 const SEED: &str = include_str!("../../templates/seed.rs");
+/// Cargo has no other way to know of it. What else the fuzzer needs to know it derives.
+const FUZZED: &str = "{{name}} = { path = \"../../functions/{{name}}\" }\n";
 
 /// A file with its new text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,10 @@ impl Plan {
             add(checkout, "tests/conformance/scenarios/main.rs", |text| module(text, &name.stem))?,
             add(checkout, "tests/conformance/scenarios/attack_matrix.rs", |text| before(text, &name.fill(REVIEWED)))?,
             add(checkout, "tests/conformance/src/seed.rs", |text| before(text, &name.fill(SEED)))?,
+            add(checkout, "tests/fuzz/Cargo.toml", |text| {
+                let (head, tail) = text.split_once("[dependencies]\n")?;
+                Some(format!("{head}[dependencies]\n{}{tail}", name.fill(FUZZED)))
+            })?,
         ];
         Ok(Self { new, changed })
     }
@@ -89,14 +98,11 @@ impl Plan {
     pub fn write(&self, checkout: &Checkout) -> Result<()> {
         for Text { file, text } in &self.new {
             let path = checkout.path(file);
-            let folder = path.parent().map(PathBuf::from).unwrap_or_default();
-            fs::create_dir_all(folder).context(|| format!("the folder of {file} cannot be made"))?;
-            let made = fs::File::create_new(&path);
-            made.and_then(|mut made| std::io::Write::write_all(&mut made, text.as_bytes()))
-                .context(|| format!("{file} cannot be made"))?;
+            files::make_folder_of(&path)?;
+            fs::File::create_new(&path)?.write_all(text.as_bytes())?;
         }
         for Text { file, text } in &self.changed {
-            fs::write(checkout.path(file), text).context(|| format!("{file} cannot be written"))?;
+            fs::write(checkout.path(file), text)?;
         }
         Ok(())
     }
@@ -109,7 +115,7 @@ impl Plan {
 
 /// A file with something added; `None` says that there is no place for it.
 fn add(checkout: &Checkout, file: &str, change: impl Fn(&str) -> Option<String>) -> Result<Text> {
-    let old = fs::read_to_string(checkout.path(file)).context(|| format!("{file} cannot be read"))?;
+    let old = fs::read_to_string(checkout.path(file))?;
     let text = change(&old).ok_or_else(|| {
         Error::new(format!("{file} has the function already, or no place for it")).cure(format!("git diff {file}"))
     })?;
@@ -151,12 +157,8 @@ fn value<'a>(text: &'a str, key: &str) -> &'a str {
 
 /// The time in a new migration's name: now, but after every other migration's.
 fn next_time(checkout: &Checkout) -> Result<String> {
-    let folder = checkout.path("migrations");
-    let files = fs::read_dir(&folder).context(|| format!("{} cannot be read", folder.display()))?;
-    let times = files.filter_map(|entry| {
-        let name = entry.ok()?.file_name().into_string().ok()?;
-        DateTime::strptime("%Y%m%d%H%M%S", name.split_once('_')?.0).ok()
-    });
+    let names = files::names(&checkout.path("migrations"))?;
+    let times = names.iter().filter_map(|name| DateTime::strptime("%Y%m%d%H%M%S", name.split_once('_')?.0).ok());
     let now = Timestamp::now().to_zoned(TimeZone::UTC).datetime();
     let next = times.max().map_or(now, |last| now.max(last.saturating_add(1.minute())));
     Ok(next.strftime("%Y%m%d%H%M%S").to_string())
