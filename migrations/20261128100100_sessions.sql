@@ -374,4 +374,25 @@ comment on function public.cleanup_old_sessions(integer, integer, integer) is
 revoke all on function public.cleanup_old_sessions(integer, integer, integer) from public, anon, authenticated;
 grant execute on function public.cleanup_old_sessions(integer, integer, integer) to service_role;
 
+create function public.recount_rate_limits() returns integer
+language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  counted integer;
+begin
+  update public.rate_limit_uses u set total = 0 where u.what = 'sessions';
+  insert into public.rate_limit_uses as u (user_id, what, total)
+    select s.user_id, 'sessions', count(*) from public.sessions s
+    where exists (select from public.rate_limits l where l.what = 'sessions' and l."window" is null)
+    group by s.user_id
+    on conflict (caller, what) do update set total = excluded.total;
+  get diagnostics counted = row_count;
+  return counted;
+end
+$$;
+comment on function public.recount_rate_limits() is
+  'Caller: service_role, or the owner. Counts again, from the rows, what limits without a window are about: after a '
+  'restore, and after such a limit was set. Returns how many people have something. Errors: none.';
+revoke all on function public.recount_rate_limits() from public, anon, authenticated;
+grant execute on function public.recount_rate_limits() to service_role;
+
 notify pgrst, 'reload schema';

@@ -83,7 +83,13 @@ pub fn openapi() -> Result<Value, String> {
         "Selvedge: analytics",
         "Takes events in batches, counts each once, and tells callers their own statistics.",
     )
-    .field_codes(&["access_token_mismatch", "handling_mismatch", "invalid_event_type", "invalid_json"])
+    .field_codes(&[
+        "access_token_mismatch",
+        "handling_mismatch",
+        "invalid_event_type",
+        "invalid_json",
+        "invalid_time_zone",
+    ])
     .operation(Method::POST, "/", events())
     .operation(
         Method::POST,

@@ -205,6 +205,7 @@ pub fn openapi() -> Result<Value, String> {
     Api::new("Selvedge: chat-message", "Saves chat messages and reads them back, as the caller.")
         .problem_member::<Crisis>("crisis", "Where to turn to. In every problem, if `risk` was sent.")
         .problem_member::<String>("machine", "The machine the session is on.")
+        .field_codes(&["not_together"])
         .operation(Method::POST, "/", save())
         .operation(
             Method::GET,

@@ -439,7 +439,7 @@ fn a_request_is_one_line_of_the_log_and_says_nothing_of_what_was_written() {
 fn the_log_names_the_resource_of_a_method_that_is_refused_or_asked_about() {
     let (edge, host) = edge();
     for (method, target, status, route) in [
-        ("PATCH", "/sessions/secret-words", 405, "/sessions/{id}"),
+        ("POST", "/sessions/secret-words", 405, "/sessions/{id}"),
         ("OPTIONS", "/risk-detections", 204, "/risk-detections"),
         ("GET", "/nowhere", 404, ""),
     ] {

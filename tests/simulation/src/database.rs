@@ -254,7 +254,7 @@ mod tests {
             ("save_message", save, Some("u")),
             ("save_message", save, None),
         ];
-        assert_eq!(statuses(&mut database, &calls), [201, 404, 404, 200, 404, 401]);
+        assert_eq!(statuses(&mut database, &calls), [201, 404, 404, 200, 410, 401]);
         assert!(!database.has("s", "u"));
     }
 
