@@ -62,7 +62,7 @@ const entered = await elsewhere.auth.signInWithPassword({ email, password });
 assert.equal(entered.error, null);
 assert.equal(entered.data.user.id, changed.data.user.id);
 const found = await elsewhere.from("chat_history").select().eq("session_id", body.session_id);
-assert.deepEqual(found.data, [saved.data.message]);
+assert.deepEqual(found.data, [{ ...saved.data.message, parts: null, written_at: null }]);
 const unchanged = await elsewhere.auth.updateUser({ password });
 assert.equal(unchanged.error.code, "same_password");
 

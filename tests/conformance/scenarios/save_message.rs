@@ -50,7 +50,7 @@ async fn a_message_is_saved_with_its_session() {
     assert_eq!(session["version"], 0);
     assert_eq!(session["completed"], false);
     assert!(session["created_at"].is_string() && session["last_activity"].is_string());
-    assert_eq!(session.as_object().unwrap().len(), 6);
+    assert_eq!(session.as_object().unwrap().len(), 9);
     assert_eq!(saved["replayed"], false);
 
     let owner: Uuid = stack
