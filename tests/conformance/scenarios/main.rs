@@ -15,6 +15,7 @@ mod analytics_browser;
 mod analytics_queue;
 mod architecture;
 mod attack_matrix;
+mod conversations;
 mod cors;
 mod database_rules;
 mod defects;

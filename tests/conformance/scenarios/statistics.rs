@@ -1,5 +1,6 @@
 //! Statistics: everybody's own, counted honestly, and the same after the sessions they are about are gone.
 
+use conformance::assertions::{assert_problem, faults};
 use conformance::event::{event, seconds_from_now};
 use conformance::person::Person;
 use conformance::stack::Stack;
@@ -203,4 +204,34 @@ async fn sessions_to_clean_up_are_those_completed_over_thirty_days_ago_and_ones_
     let found = view(&person, "sessions_to_cleanup?select=session_id").await;
     assert_eq!(found, json!([{ "session_id": old }]));
     assert_eq!(view(&other, "sessions_to_cleanup").await, json!([]));
+}
+
+/// Friday at nine in Sydney is Thursday of UTC.
+#[tokio::test]
+async fn a_summarys_days_are_of_the_zone_that_is_asked_for() {
+    let stack = Stack::running();
+    let (person, database) = (Person::new(&stack).await, stack.database().await);
+    let insert = "insert into public.analytics (user_id, event_type, occurred_at)
+        values ($1, 'distilbert_used', date_trunc('day', now(), 'UTC') - interval '2 hours')";
+    database.execute(insert, &[&person.user_id]).await.unwrap();
+    let days = "select (date_trunc('day', now(), 'UTC') at time zone 'utc' - interval '1 day')::date::text,
+        (date_trunc('day', now(), 'UTC') at time zone 'utc')::date::text";
+    let row = database.query_one(days, &[]).await.unwrap();
+    let (before, after): (String, String) = (row.get(0), row.get(1));
+    for (query, expected) in
+        [("", &before), ("&tz=UTC", &before), ("&tz=Australia/Sydney", &after), ("&tz=America/New_York", &before)]
+    {
+        let answer = person.call("GET", "analytics", &format!("/summary?days=7{query}")).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["daily"][0]["date"], json!(expected), "{query}");
+    }
+    let unknown = person.call("GET", "analytics", "/summary?tz=Australia/Atlantis").send().await;
+    assert_problem(&unknown, 422, "unknown_time_zone");
+    for zone in ["XYZ%2B3", "", "a/b/c/d", "Australia/'"] {
+        let answer = person.call("GET", "analytics", &format!("/summary?tz={zone}")).send().await;
+        let problem = assert_problem(&answer, 422, "validation_failed");
+        assert_eq!(faults(&problem), [("/tz".to_owned(), "invalid_time_zone".to_owned())], "{zone}");
+    }
+    let direct = person.rest("POST", "rpc/get_analytics_summary").json(&json!({ "tz": "XYZ+3" })).send().await;
+    assert_eq!((direct.status.as_u16(), &direct.json()["message"]), (422, &json!("unknown_time_zone")));
 }
