@@ -195,7 +195,10 @@ create table public.rate_limits (
   "window" interval constraint rate_limits_window
     check ("window" between interval '1 second' and interval '1 day' and extract(month from "window") = 0),
   at_most bigint not null constraint rate_limits_at_most check (at_most >= 0),
-  primary key (what, role)
+  primary key (what, role),
+  -- A total must be given back when something is deleted, which is only done for these. A migration that does it for more
+  -- replaces this check.
+  constraint rate_limits_total check ("window" is not null or what in ('sessions'))
 );
 comment on table public.rate_limits is
   'How much of what a caller may add. at_most in any window of that length; without a window, in all. Where there is no '
@@ -319,48 +322,91 @@ comment on function selvedge.give_back(uuid, text, bigint) is
   'For triggers that run with their owner''s rights. What was deleted no longer counts in a total. Errors: none.';
 revoke all on function selvedge.give_back(uuid, text, bigint) from public;
 
-create function selvedge.count_rows() returns trigger
-language plpgsql security invoker set search_path = '' as $$
+create function selvedge.room(what text) returns bigint
+language plpgsql volatile security invoker set search_path = '' as $$
+#variable_conflict use_variable
+declare
+  caller constant uuid := auth.uid();
+  allowed public.rate_limits;
+begin
+  select l.* into allowed from public.rate_limits l
+    where l.what = what and l.role = case when caller is null then 'anon' else 'authenticated' end;
+  return allowed.at_most - coalesce((
+    select case when allowed."window" is null then u.total
+      else (select sum(t.used) from unnest(u.used_at, u.used) t (at, used) where t.at > now() - allowed."window") end
+    from public.rate_limit_uses u
+    where u.caller = coalesce(caller, '00000000-0000-0000-0000-000000000000') and u.what = what), 0);
+end
+$$;
+comment on function selvedge.room(text) is
+  'For triggers that run with their owner''s rights. How much of a limit the caller has left, as it looks without a lock; '
+  'null where there is no limit. Errors: none.';
+revoke all on function selvedge.room(text) from public;
+
+create function selvedge.stop_early() returns trigger
+-- With its owner's rights, because callers may not read what was counted. A trigger is called by nobody.
+language plpgsql security definer set search_path = '' as $$
 declare
   most_rows constant integer := 500;
-  rows integer := 0;
+  what constant text := tg_argv[0];
+  room bigint;
+  rows bigint;
 begin
-  if tg_level = 'ROW' then
-    rows := current_setting('selvedge.rows')::integer + 1;
-    if rows > most_rows then
-      raise sqlstate 'PT413' using message = 'too_many_rows', detail = 'One statement inserts at most 500 rows.';
-    end if;
+  if tg_level = 'STATEMENT' then
+    perform set_config('selvedge.rows', '0', true);
+    for n in 0 .. tg_nargs - 1 loop
+      perform set_config('selvedge.rows_' || tg_argv[n], '0', true),
+        set_config('selvedge.room_' || tg_argv[n], coalesce(selvedge.room(tg_argv[n])::text, ''), true);
+    end loop;
+    return null;
+  end if;
+  rows := current_setting('selvedge.rows')::bigint + 1;
+  if rows > most_rows then
+    raise sqlstate 'PT413' using message = 'too_many_rows', detail = 'One statement writes at most 500 rows.';
   end if;
   perform set_config('selvedge.rows', rows::text, true);
+  if what is not null then
+    rows := current_setting('selvedge.rows_' || what)::bigint + 1;
+    perform set_config('selvedge.rows_' || what, rows::text, true);
+    room := nullif(current_setting('selvedge.room_' || what), '')::bigint;
+    if rows > room then
+      -- Counts exactly, and refuses unless something has expired since.
+      perform selvedge.take(what, rows), set_config('selvedge.room_' || what, '', true);
+      raise sqlstate 'PT429' using message = 'rate_limited', detail = json_build_object('limit', what, 'retry_after', 1);
+    end if;
+  end if;
   return new;
 end
 $$;
-comment on function selvedge.count_rows() is
-  'Trigger before each statement and before each row. Stops a statement at its 501st row, before it costs more. Errors: '
-  'PT413 too_many_rows.';
-revoke all on function selvedge.count_rows() from public;
+comment on function selvedge.stop_early() is
+  'Trigger before each statement, with the names of its limits, and before each row, with the name of the row''s. Stops a '
+  'statement at its 501st row, or at the first that is over its limit: what is refused has cost and written little. '
+  'Errors: PT413 too_many_rows, PT429 rate_limited.';
+revoke all on function selvedge.stop_early() from public;
 
-create function selvedge.limit_inserts(relation regclass, what text) returns void
+create function selvedge.limit_writes(relation regclass, verb text, what text) returns void
 language plpgsql volatile security invoker set search_path = '' as $$
 declare
   name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = relation);
-  callers constant text := format('when (row_security_active(%L::regclass))', relation);
+  -- What a caller's own statement writes, or that of a function it calls; not what triggers write.
+  callers constant text := format('when (row_security_active(%L::regclass) and pg_trigger_depth() = 0)', relation);
+  argument constant text := coalesce(quote_literal(what), '');
 begin
-  execute format('create trigger %I before insert on %s for each statement %s execute function selvedge.count_rows()',
-    name || '_at_most_500_rows', relation, callers);
-  -- Triggers fire in the order of their names: this one before nearly all others.
-  execute format('create trigger %I before insert on %s for each row %s execute function selvedge.count_rows()',
-    name || '_at_most_500', relation, callers);
+  -- Triggers fire in the order of their names: these before all others of the table.
+  execute format('create trigger %I before %s on %s for each statement %s execute function selvedge.stop_early(%s)',
+    name || '_' || verb || '_a_statement', verb, relation, callers, argument);
+  execute format('create trigger %I before %s on %s for each row %s execute function selvedge.stop_early(%s)',
+    name || '_' || verb || '_a_row', verb, relation, callers, argument);
   if what is not null then
-    execute format('create trigger %I after insert on %s referencing new table as inserted for each statement %s '
-      'execute function selvedge.limit_rows(%L)', name || '_limit', relation, callers, what);
+    execute format('create trigger %I after %s on %s referencing new table as inserted for each statement %s '
+      'execute function selvedge.limit_rows(%L)', name || '_' || verb || '_limit', verb, relation, callers, what);
   end if;
 end
 $$;
-comment on function selvedge.limit_inserts(regclass, text) is
-  'For migrations. Callers insert at most 500 rows of a table in one statement, and each row counts for the limit `what` '
-  '(null: a trigger of its own counts). Errors: none.';
-revoke all on function selvedge.limit_inserts(regclass, text) from public;
+comment on function selvedge.limit_writes(regclass, text, text) is
+  'For migrations. Callers insert or update (`verb`) at most 500 rows of a table in one statement, and each row counts for '
+  'the limit `what` (null: no limit, or a trigger of its own). Errors: none.';
+revoke all on function selvedge.limit_writes(regclass, text, text) from public;
 
 create function selvedge.limit_rows() returns trigger
 -- With its owner's rights, because callers may not touch what was counted. A trigger is called by nobody.
@@ -414,7 +460,7 @@ begin
   delete from public.deleted_ids d where d.ctid = any (array(
     select o.ctid from public.deleted_ids o
     where o.deleted_at < now() - make_interval(days => cleanup_deleted_ids.days)
-    limit cleanup_deleted_ids.at_most));
+    limit cleanup_deleted_ids.at_most for update skip locked));
   get diagnostics deleted = row_count;
   return deleted;
 end

@@ -111,6 +111,7 @@ create trigger chat_history_by_service before insert on public.chat_history
 insert into public.rate_limits (what, role, "window", at_most) values
   ('user_messages', 'authenticated', interval '1 minute', 30),
   ('other_messages', 'authenticated', interval '1 minute', 120),
+  ('message_bytes', 'authenticated', interval '1 minute', 8 * 1024 * 1024),
   ('summaries', 'authenticated', interval '1 minute', 60);
 
 create function selvedge.limit_messages() returns trigger
@@ -120,14 +121,25 @@ declare
   of_user constant bigint := (select count(*) from inserted i where i.role = 'user');
   others constant bigint := (select count(*) from inserted i where i.role <> 'user');
 begin
-  perform selvedge.take('user_messages', of_user), selvedge.take('other_messages', others);
+  perform selvedge.take('user_messages', of_user), selvedge.take('other_messages', others),
+    selvedge.take('message_bytes', (select sum(octet_length(i.message) + coalesce(octet_length(i.parts::text), 0)
+      + pg_column_size(i.meta)) from inserted i));
   return null;
 end
 $$;
 comment on function selvedge.limit_messages() is
-  'Trigger on chat_history. Counts user_messages and other_messages. Errors: PT429 rate_limited.';
+  'Trigger on chat_history. Counts user_messages, other_messages and message_bytes. Errors: PT429 rate_limited.';
 revoke all on function selvedge.limit_messages() from public;
-select selvedge.limit_inserts('public.chat_history', null);
+-- As limit_writes makes them, but which limit a row counts for depends on its role.
+create trigger chat_history_a_statement before insert on public.chat_history for each statement
+  when (row_security_active('public.chat_history'::regclass) and pg_trigger_depth() = 0)
+  execute function selvedge.stop_early('user_messages', 'other_messages');
+create trigger chat_history_a_user_row before insert on public.chat_history for each row
+  when (new.role = 'user' and row_security_active('public.chat_history'::regclass) and pg_trigger_depth() = 0)
+  execute function selvedge.stop_early('user_messages');
+create trigger chat_history_a_row before insert on public.chat_history for each row
+  when (new.role <> 'user' and row_security_active('public.chat_history'::regclass) and pg_trigger_depth() = 0)
+  execute function selvedge.stop_early('other_messages');
 create trigger chat_history_limit after insert on public.chat_history
   referencing new table as inserted for each statement when (row_security_active('public.chat_history'::regclass))
   execute function selvedge.limit_messages();
@@ -196,7 +208,7 @@ grant select, insert (session_id, message_id, label, trigger_phrase, confidence,
 grant select, insert, update, delete on public.intent_classifications, public.risk_detections to service_role;
 select selvedge.without_statistics('public.intent_classifications'), selvedge.without_statistics('public.risk_detections');
 -- At most one for each message, and messages are limited.
-select selvedge.limit_inserts('public.intent_classifications', null), selvedge.limit_inserts('public.risk_detections', null);
+select selvedge.limit_writes('public.intent_classifications', 'insert', null), selvedge.limit_writes('public.risk_detections', 'insert', null);
 
 create function selvedge.risk_detections_event() returns trigger
 language plpgsql security invoker set search_path = '' as $$
@@ -216,7 +228,11 @@ create trigger risk_detections_event after insert on public.risk_detections
 
 -- Saving ------------------------------------------------------------------------------------------------------------
 
-create function selvedge.message_object(message public.chat_history, include text[] default '{}') returns json
+create function selvedge.message_object(
+  message public.chat_history,
+  with_intent boolean default false,
+  with_risk boolean default false
+) returns json
 language plpgsql stable security invoker set search_path = '' as $$
 declare
   object text;
@@ -225,16 +241,16 @@ begin
     'message', message.message, 'meta', message.meta, 'seq', message.seq, 'created_at', message.created_at,
     'written_by', message.written_by);
   -- Members that not every message has are left out, not null. `parts` is added as text, as it was written.
-  if message.parts is not null or message.written_at is not null or include <> '{}' then
+  if message.parts is not null or message.written_at is not null or with_intent or with_risk then
     object := left(object, -1)
       || coalesce(', "parts" : ' || message.parts::text, '')
       || coalesce(', "written_at" : ' || to_json(message.written_at)::text, '')
-      || case when 'intent' = any (include) then ', "intent" : ' || coalesce((
+      || case when with_intent then ', "intent" : ' || coalesce((
           select json_build_object('label', i.label, 'confidence', i.confidence, 'method', i.method,
             'fsm_state', i.fsm_state, 'inference_time_ms', i.inference_time_ms)::text
           from public.intent_classifications i
           where i.session_id = message.session_id and i.message_id = message.id), 'null') else '' end
-      || case when 'risk' = any (include) then ', "risk" : ' || coalesce((
+      || case when with_risk then ', "risk" : ' || coalesce((
           select json_build_object('label', d.label, 'trigger_phrase', d.trigger_phrase, 'confidence', d.confidence,
             'method', d.method, 'model', d.model, 'details', d.details)::text
           from public.risk_detections d
@@ -244,10 +260,10 @@ begin
   return object::json;
 end
 $$;
-comment on function selvedge.message_object(public.chat_history, text[]) is
-  'A message as callers see it, with its intent and its risk if `include` names them. Errors: none.';
-revoke all on function selvedge.message_object(public.chat_history, text[]) from public;
-grant execute on function selvedge.message_object(public.chat_history, text[]) to authenticated, service_role;
+comment on function selvedge.message_object(public.chat_history, boolean, boolean) is
+  'A message as callers see it, with its intent and its risk where they are asked for. Errors: none.';
+revoke all on function selvedge.message_object(public.chat_history, boolean, boolean) from public;
+grant execute on function selvedge.message_object(public.chat_history, boolean, boolean) to authenticated, service_role;
 
 create function selvedge.begin_session(session_id uuid, owner uuid, by_service boolean, machine text)
 returns public.sessions
@@ -472,7 +488,8 @@ declare
   after_seq constant bigint := coalesce(get_history.after, get_history.before, 0);
   before_seq constant bigint := coalesce(get_history.before, 9223372036854775807);
   max_bytes constant integer := 1048576;
-  included constant text[] := coalesce(get_history.include, '{}');
+  with_intent constant boolean := coalesce('intent' = any (get_history.include), false);
+  with_risk constant boolean := coalesce('risk' = any (get_history.include), false);
   bytes integer := 0;
   messages json[] := '{}';
   message json;
@@ -483,7 +500,7 @@ begin
   perform selvedge.read_session(get_history.session_id);
   -- One row more than asked for tells whether another page follows. Only one half ever runs.
   for message, seq in
-    select selvedge.message_object(m, included), m.seq from (
+    select selvedge.message_object(m, with_intent, with_risk), m.seq from (
       select h.* from (
         (select h.* from public.chat_history h
           where ascending and h.session_id = get_history.session_id and h.seq > after_seq
@@ -623,11 +640,9 @@ revoke all on function selvedge.session_summaries_touch() from public;
 create trigger session_summaries_touch before update on public.session_summaries
   for each row when (row_security_active('public.session_summaries'::regclass))
   execute function selvedge.session_summaries_touch();
-select selvedge.limit_inserts('public.session_summaries', 'summaries');
+select selvedge.limit_writes('public.session_summaries', 'insert', 'summaries');
 -- A replaced summary counts, too.
-create trigger session_summaries_limit_updates after update on public.session_summaries
-  referencing new table as inserted for each statement when (row_security_active('public.session_summaries'::regclass))
-  execute function selvedge.limit_rows('summaries');
+select selvedge.limit_writes('public.session_summaries', 'update', 'summaries');
 
 create function public.put_session_summary(session_id uuid, summary_type text, summary_data jsonb) returns json
 language plpgsql volatile security invoker set search_path = '' as $$

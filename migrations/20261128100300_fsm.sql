@@ -299,10 +299,11 @@ begin
   insert into public.analytics (event_type, event_data, session_id)
     select e.event_type, e.event_data, new.session_id
     from (values
-      ('session_started', jsonb_build_object('machine', session.machine), session.version = 0),
+      -- With the time the session began, for statistics of sessions that were deleted since.
+      ('session_started', jsonb_build_object('machine', session.machine, 'began_at', session.created_at),
+        session.version = 0),
       ('step_completed', jsonb_build_object('step', session.fsm_state, 'forced', move.forced),
         here.is_step and move.to_state <> session.fsm_state),
-      -- With the time the session began, for statistics of sessions that were deleted since.
       ('session_completed', jsonb_build_object('machine', session.machine, 'began_at', session.created_at),
         there.is_final)
     ) as e (event_type, event_data, happened)
@@ -321,7 +322,7 @@ create trigger session_transitions_move before insert on public.session_transiti
 
 insert into public.rate_limits (what, role, "window", at_most) values
   ('moves', 'authenticated', interval '1 minute', 120);
-select selvedge.limit_inserts('public.session_transitions', 'moves');
+select selvedge.limit_writes('public.session_transitions', 'insert', 'moves');
 
 -- Functions ---------------------------------------------------------------------------------------------------------
 

@@ -87,23 +87,36 @@ create function selvedge.analytics_inserted() returns trigger
 -- With its owner's rights: callers touch neither what was counted nor events that are stored.
 language plpgsql security definer set search_path = '' as $$
 declare
+  caller constant uuid := auth.uid();
   rows bigint;
   bytes bigint;
+  named uuid[];
+  gone uuid[];
 begin
   select count(*), sum(pg_column_size(i.event_data)) into rows, bytes from inserted i where i.source = 'caller';
   if rows = 0 then
     return null;
   end if;
-  if exists (select from inserted i where i.session_id is not null and i.user_id is not null) then
+  -- Arrays, because without statistics the planner would join whole tables with the rows. Only own sessions: nobody holds up
+  -- anybody else.
+  named := array(select distinct i.session_id from inserted i
+    where i.source = 'caller' and i.user_id is not null and i.session_id is not null);
+  if named <> '{}' then
     -- Locked, so that a deletion at this moment waits and then finds these events; in order, so that two never wait for
-    -- each other. Only own sessions: nobody holds up anybody else.
-    perform from public.sessions s
-      where s.session_id in (select i.session_id from inserted i where i.source = 'caller') and s.user_id = auth.uid()
+    -- each other.
+    perform from public.sessions s where s.session_id = any (named) and s.user_id is not distinct from caller
       order by s.session_id for key share;
-    -- Sent late, of a session that was deleted since: what a deletion leaves is all that is kept.
-    update public.analytics a set user_id = null, id = gen_random_uuid(), session_id = null, event_data = '{}'
-      from inserted i join public.deleted_ids d on d.kind = 'session' and d.id = i.session_id and d.user_id = i.user_id
-      where a.row_id = i.row_id;
+    gone := array(select d.id from public.deleted_ids d
+      where d.kind = 'session' and d.id = any (named) and d.user_id is not distinct from caller);
+    if gone <> '{}' then
+      -- Sent late, of a session that was deleted since: what a deletion leaves is all that is kept, and once.
+      delete from public.analytics a using inserted i
+        where a.row_id = i.row_id and i.session_id = any (gone) and exists (select from public.analytics b
+          where b.user_id is null and b.id = selvedge.nobodys_id(i.user_id, i.id));
+      update public.analytics a
+        set id = selvedge.nobodys_id(i.user_id, i.id), user_id = null, session_id = null, event_data = '{}'
+        from inserted i where a.row_id = i.row_id and i.session_id = any (gone);
+    end if;
   end if;
   perform selvedge.take('events', rows), selvedge.take('event_bytes', bytes);
   return null;
@@ -113,7 +126,13 @@ comment on function selvedge.analytics_inserted() is
   'Trigger on analytics. Counts events and event_bytes (as stored, before compression), and takes ids and data out of '
   'events of sessions that were deleted. Errors: PT429 rate_limited.';
 revoke all on function selvedge.analytics_inserted() from public;
-select selvedge.limit_inserts('public.analytics', null);
+-- At most 500 rows. Not stopped early at a limit, because duplicates would be counted as well.
+create trigger analytics_a_statement before insert on public.analytics for each statement
+  when (row_security_active('public.analytics'::regclass) and pg_trigger_depth() = 0)
+  execute function selvedge.stop_early();
+create trigger analytics_a_row before insert on public.analytics for each row
+  when (row_security_active('public.analytics'::regclass) and pg_trigger_depth() = 0)
+  execute function selvedge.stop_early();
 create trigger analytics_inserted after insert on public.analytics
   referencing new table as inserted for each statement when (row_security_active('public.analytics'::regclass))
   execute function selvedge.analytics_inserted();
@@ -216,6 +235,10 @@ begin
   -- none, and may not look. A session is locked, so that one deleted at this moment is no error either.
   if auth.uid() is null then
     new.session_id := null;
+  elsif exists (select from public.deleted_ids d
+      where d.kind = 'session' and d.id = new.session_id and d.user_id = auth.uid()) then
+    -- Sent late, or again, of a session that was deleted since: what was said in it does not come back.
+    return null;
   else
     perform from public.sessions s where s.session_id = new.session_id for key share;
     if not found then
@@ -226,13 +249,17 @@ begin
 end
 $$;
 comment on function selvedge.system_logs_own_session() is
-  'Trigger on system_logs. Forgets a session that is not the caller''s, or not there: a log line is never lost for it. '
-  'Errors: none.';
+  'Trigger on system_logs. Forgets a session that is not the caller''s, or not there: a log line is not lost for it. A line '
+  'of a session that the caller has deleted is left out. Errors: none.';
 revoke all on function selvedge.system_logs_own_session() from public;
 create trigger system_logs_own_session before insert on public.system_logs
   for each row when (new.session_id is not null and row_security_active('public.system_logs'::regclass))
   execute function selvedge.system_logs_own_session();
-select selvedge.limit_inserts('public.system_logs', 'log_lines');
+-- Not stopped early, because a line that is there already, which is left out, would be counted as well.
+select selvedge.limit_writes('public.system_logs', 'insert', null);
+create trigger system_logs_limit after insert on public.system_logs
+  referencing new table as inserted for each statement when (row_security_active('public.system_logs'::regclass))
+  execute function selvedge.limit_rows('log_lines');
 
 create function public.record_log(
   id uuid,
@@ -259,7 +286,7 @@ end
 $$;
 comment on function public.record_log(uuid, text, text, text, uuid, text) is
   'Caller: authenticated, anon. Stores one line. The same id of the same caller again: nothing is written, replayed is '
-  'true. Status 201 either way. A session that is not the caller''s is left out. Errors: PT429 rate_limited; 23502, 23514 '
+  'true. Status 201 either way. A session that is not the caller''s is left out; a line of one that was deleted is not stored. Errors: PT429 rate_limited; 23502, 23514 '
   'for a value no column takes.';
 revoke all on function public.record_log(uuid, text, text, text, uuid, text) from public, anon, service_role;
 grant execute on function public.record_log(uuid, text, text, text, uuid, text) to authenticated, anon;
@@ -296,7 +323,7 @@ create view public.session_outcomes with (security_invoker = true) as
   from public.sessions s
   union all
   select a.user_id,
-    case when a.event_type = 'session_started' then a.occurred_at else (a.event_data ->> 'began_at')::timestamptz end,
+    coalesce((a.event_data ->> 'began_at')::timestamptz, a.occurred_at),
     (a.event_type = 'session_started')::integer,
     (a.event_type = 'session_completed')::integer
   from public.analytics a
@@ -309,7 +336,8 @@ create view public.session_completion_stats with (security_invoker = true) as
   select (o.began_at at time zone 'utc')::date as date,
     sum(o.sessions) as total_sessions,
     sum(o.completed) as completed_sessions,
-    round(100.0 * sum(o.completed) / nullif(sum(o.sessions), 0), 2)::numeric(5, 2) as completion_rate
+    -- Of deleted sessions one of the two events may have been cleaned up.
+    least(round(100.0 * sum(o.completed) / nullif(sum(o.sessions), 0), 2), 100)::numeric(5, 2) as completion_rate
   from public.session_outcomes o
   group by 1;
 comment on view public.session_completion_stats is
@@ -333,9 +361,9 @@ declare
   summary json;
 begin
   begin
-    -- Names only: PostgreSQL would take `XYZ+3` for a zone, too, and count its hours the other way round. It refuses
+    -- Names only: PostgreSQL would take `XYZ+3` and `A/B+3` for zones, too, and count its hours the other way round. It refuses
     -- other names that it does not know.
-    if zone !~ '^[A-Za-z_]{1,14}(/[A-Za-z0-9_+-]{1,14}){0,2}$' then
+    if zone !~ '^([A-Za-z_]{1,14}(/[A-Za-z_-]{1,14}){0,2}|Etc/GMT[+-][0-9]{1,2})$' then
       raise invalid_parameter_value;
     end if;
     perform now() at time zone zone;
@@ -395,7 +423,7 @@ begin
   delete from public.analytics a where a.ctid = any (array(
     select o.ctid from public.analytics o
     where o.received_at < now() - make_interval(days => cleanup_old_events.days)
-    limit cleanup_old_events.at_most));
+    limit cleanup_old_events.at_most for update skip locked));
   get diagnostics deleted = row_count;
   return deleted;
 end
@@ -417,7 +445,7 @@ begin
   delete from public.system_logs l where l.ctid = any (array(
     select o.ctid from public.system_logs o
     where o.created_at < now() - make_interval(days => cleanup_old_logs.days)
-    limit cleanup_old_logs.at_most));
+    limit cleanup_old_logs.at_most for update skip locked));
   get diagnostics deleted = row_count;
   return deleted;
 end
