@@ -29,22 +29,28 @@ const NOT_A_TIME_ZONE: Fault = Fault::new("invalid_time_zone", "must be an IANA 
 /// Longest part of a name, and most parts, as the IANA's own rules for names have them.
 const TIME_ZONE_PART_MAX: usize = 14;
 const TIME_ZONE_PARTS_MAX: usize = 3;
+/// The zones of ships. Apart from them PostgreSQL takes digits for an offset that it makes a zone of.
+const AT_SEA: [&str; 2] = ["Etc/GMT+", "Etc/GMT-"];
 
 impl Field for TimeZone {
     fn parse(value: Value<'_>) -> Result<Self, Fault> {
         let name = value.string()?;
-        let is_part = |(place, part): (usize, &str)| {
-            let is_character =
-                |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || (place > 0 && b"0123456789+-".contains(&byte));
+        let is_part = |part: &str| {
+            let is_character = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
             (1..=TIME_ZONE_PART_MAX).contains(&part.len()) && part.bytes().all(is_character)
         };
-        let is_name = name.split('/').count() <= TIME_ZONE_PARTS_MAX && name.split('/').enumerate().all(is_part);
-        if is_name { Ok(Self(name)) } else { Err(NOT_A_TIME_ZONE) }
+        let mut parts = name.split('/');
+        let is_place = !parts.next().unwrap_or_default().contains('-')
+            && name.split('/').count() <= TIME_ZONE_PARTS_MAX
+            && name.split('/').all(is_part);
+        let hours = AT_SEA.iter().find_map(|sea| name.strip_prefix(sea)).unwrap_or_default();
+        let is_at_sea = (1..=2).contains(&hours.len()) && hours.bytes().all(|byte| byte.is_ascii_digit());
+        if is_place || is_at_sea { Ok(Self(name)) } else { Err(NOT_A_TIME_ZONE) }
     }
 
     #[cfg(not(target_arch = "wasm32"))]
     fn schema() -> shared::serde_json::Value {
-        let pattern = "^[A-Za-z_]{1,14}(/[A-Za-z0-9_+-]{1,14}){0,2}$";
+        let pattern = "^([A-Za-z_]{1,14}(/[A-Za-z_-]{1,14}){0,2}|Etc/GMT[+-][0-9]{1,2})$";
         shared::serde_json::json!({ "type": "string", "pattern": pattern })
     }
 }
