@@ -175,7 +175,10 @@ begin
   -- Statistics stay, without ids and without what anybody wrote.
   update public.analytics a
     set id = gen_random_uuid(), user_id = null, session_id = null,
-        event_data = case when a.source = 'server' then a.event_data - 'label' else '{}' end
+        -- With the time the session began, as session_completed has it: its first move may be of another day.
+        event_data = case when a.source <> 'server' then '{}'
+          when a.event_type = 'session_started' then a.event_data || jsonb_build_object('began_at', d.created_at)
+          else a.event_data - 'label' end
     from deleted d
     where a.session_id = d.session_id and a.user_id = d.user_id
       and exists (select from auth.users u where u.id = d.user_id);

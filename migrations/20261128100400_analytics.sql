@@ -297,7 +297,7 @@ create view public.session_outcomes with (security_invoker = true) as
   from public.sessions s
   union all
   select a.user_id,
-    case when a.event_type = 'session_started' then a.occurred_at else (a.event_data ->> 'began_at')::timestamptz end,
+    coalesce((a.event_data ->> 'began_at')::timestamptz, a.occurred_at),
     (a.event_type = 'session_started')::integer,
     (a.event_type = 'session_completed')::integer
   from public.analytics a
