@@ -83,7 +83,9 @@ impl ScratchApi {
 
     /// A backend with the service key.
     pub fn service(&self) -> Caller {
-        let options = TokenOptions { role: "service_role".into(), ..TokenOptions::default() };
+        // As the real key: nobody's.
+        let claims = [("sub".to_owned(), Value::Null)].into_iter().collect();
+        let options = TokenOptions { role: "service_role".into(), claims, ..TokenOptions::default() };
         Caller { url: self.url.clone(), token: Some(self.stack.mint(&options)), user_id: Uuid::nil() }
     }
 
