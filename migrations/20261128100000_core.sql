@@ -288,8 +288,7 @@ begin
       from unnest(uses.used_at, uses.used) with ordinality as t (at, used, place)
     ) t where t.freed >= excess;
     raise sqlstate 'PT429' using message = 'rate_limited', detail = json_build_object('limit', what, 'retry_after',
-      least(greatest(coalesce(retry_after, extract(epoch from allowed."window")), 1),
-        ceil(extract(epoch from allowed."window")))::integer);
+      greatest(coalesce(retry_after, ceil(extract(epoch from allowed."window"))), 1)::integer);
   end if;
   if allowed.at_most > most_uses then
     -- The end of its slot, so that nothing is forgotten too early.

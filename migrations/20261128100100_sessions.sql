@@ -187,7 +187,10 @@ begin
   -- Statistics stay, without ids and without what anybody wrote.
   update public.analytics a
     set id = selvedge.nobodys_id(d.user_id, a.id), user_id = null, session_id = null,
-        event_data = case when a.source = 'server' then a.event_data - 'label' else '{}' end
+        -- With the time the session began, as session_completed has it: its first move may be of another day.
+        event_data = case when a.source <> 'server' then '{}'
+          when a.event_type = 'session_started' then a.event_data || jsonb_build_object('began_at', d.created_at)
+          else a.event_data - 'label' end
     from deleted d
     -- Also what a visitor sent about it. Written so that only the index of session_id fits: without statistics the planner
     -- would read all of the person's events.

@@ -299,11 +299,10 @@ begin
   insert into public.analytics (event_type, event_data, session_id)
     select e.event_type, e.event_data, new.session_id
     from (values
-      -- With the time the session began, for statistics of sessions that were deleted since.
-      ('session_started', jsonb_build_object('machine', session.machine, 'began_at', session.created_at),
-        session.version = 0),
+      ('session_started', jsonb_build_object('machine', session.machine), session.version = 0),
       ('step_completed', jsonb_build_object('step', session.fsm_state, 'forced', move.forced),
         here.is_step and move.to_state <> session.fsm_state),
+      -- With the time the session began, for statistics of sessions that were deleted since.
       ('session_completed', jsonb_build_object('machine', session.machine, 'began_at', session.created_at),
         there.is_final)
     ) as e (event_type, event_data, happened)

@@ -1,6 +1,7 @@
 -- The machine check-in, version 1. Generated from functions/fsm-transition/machines/check-in.json
 -- by `cargo xtask machines`. Do not edit: sessions stay on the version of their first move, so a change is a new
 -- version. See docs/machines.md.
+set local lock_timeout = '5s';
 
 insert into public.fsm_machines (machine, machine_version, initial, definition) values
   ('check-in', 1, 'asked', '{"id":"check-in","version":"1","meta":{"title":"Check-in","description":"One question, asked as often as the person likes. The third unclear answer ends it."},"initial":"asked","states":{"asked":{"meta":{"title":"How are you today?","step":true,"max_attempts":3},"on":{"next_step":{"target":"answered"},"unclear":[{"guard":"attempts_exhausted","target":"closed"},{"target":"asked"}]}},"answered":{"meta":{"title":"Thank you"},"on":{"ask_again":{"target":"asked"},"close":{"target":"closed"}}},"closed":{"meta":{"title":"See you"},"type":"final"}}}'::jsonb)

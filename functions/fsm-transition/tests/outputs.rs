@@ -91,6 +91,7 @@ fn the_migration_of_check_in() {
 -- The machine check-in, version 1. Generated from functions/fsm-transition/machines/check-in.json
 -- by `cargo xtask machines`. Do not edit: sessions stay on the version of their first move, so a change is a new
 -- version. See docs/machines.md.
+set local lock_timeout = '5s';
 
 insert into public.fsm_machines (machine, machine_version, initial, definition) values
   ('check-in', 1, 'asked', '{}'::jsonb)

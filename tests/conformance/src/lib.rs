@@ -14,6 +14,8 @@
 pub mod arguments;
 pub mod assertions;
 pub mod attack;
+pub mod backend;
+pub mod bombs;
 pub mod browser;
 pub mod capture;
 pub mod catalogue;
@@ -32,6 +34,7 @@ pub mod machine;
 pub mod openapi;
 pub mod person;
 pub mod scratch;
+pub mod scratch_api;
 pub mod scratch_database;
 pub mod seed;
 pub mod stack;

@@ -28,7 +28,8 @@ pub fn migration(machine: &Machine) -> String {
     format!(
         "-- The machine {id}, version {version}. Generated from {FOLDER}/{file}\n\
          -- by `cargo xtask machines`. Do not edit: sessions stay on the version of their first move, so a change is a new\n\
-         -- version. See docs/machines.md.\n\n\
+         -- version. See docs/machines.md.\n\
+         set local lock_timeout = '5s';\n\n\
          insert into public.fsm_machines (machine, machine_version, initial, definition) values\n  \
          ({key}, {initial}, {definition}::jsonb)\n\
          on conflict do nothing;\n\n\
