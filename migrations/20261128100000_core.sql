@@ -53,18 +53,24 @@ language plpgsql immutable parallel safe security invoker set search_path = '' a
 begin
   -- Each check makes the next one cheap. The last one prints the value, and `1e131071`, 8 bytes in a request, prints as
   -- 128 KB; so numbers are looked at first. A value takes less than 5 times its printed length in memory.
-  return case
-    when pg_column_size(value) > 5 * max_bytes then false
-    when jsonb_path_exists(value,
-      format('strict $.**{%s to last} ? (@.type() == "object" || @.type() == "array")', max_depth)::jsonpath) then false
-    when exists (
+  -- A statement each: of one expression the planner would compute the last part before the first, because it plans a
+  -- function's first calls with the values given.
+  if pg_column_size(value) > 5 * max_bytes then
+    return false;
+  end if;
+  if jsonb_path_exists(value,
+      format('strict $.**{%s to last} ? (@.type() == "object" || @.type() == "array")', max_depth)::jsonpath) then
+    return false;
+  end if;
+  if exists (
       -- As an array: the set-returning jsonb_path_query takes time by the square of what it finds.
       select from jsonb_array_elements(jsonb_path_query_array(value, 'strict $.** ? (@.type() == "number")')) as number
       -- What a double can hold, which is what JSON's readers have, with all its digits.
       where abs(number::numeric) >= 1e309 or scale(number::numeric) > 400
-    ) then false
-    else octet_length(value::text) <= max_bytes
-  end;
+    ) then
+    return false;
+  end if;
+  return octet_length(value::text) <= max_bytes;
 end
 $$;
 comment on function selvedge.json_fits(jsonb, integer, integer) is

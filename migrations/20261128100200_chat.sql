@@ -5,11 +5,14 @@ create function selvedge.parts_fit(value json) returns boolean
 language plpgsql immutable parallel safe security invoker set search_path = '' as $$
 begin
   -- In this order: a long text is not parsed, and what is no array is not looked into.
-  return case
-    when octet_length(value::text) > 262144 then false
-    when json_typeof(value) <> 'array' then false
-    else selvedge.json_fits(value::jsonb, 1048576, 64)
-  end;
+  -- A statement each, as in json_fits. Unknown where the value is null.
+  if octet_length(value::text) > 262144 then
+    return false;
+  end if;
+  if json_typeof(value) <> 'array' then
+    return false;
+  end if;
+  return selvedge.json_fits(value::jsonb, 1048576, 64);
 end
 $$;
 comment on function selvedge.parts_fit(json) is
