@@ -258,7 +258,7 @@ async fn of_twenty_callers_at_once_exactly_as_many_get_through_as_may() {
             let answers = join_all(sessions.iter().map(|session| by_function(&way, &caller, *session))).await;
             assert_eq!(through(&answers, way.what), 7, "{} of {} by function, {window:?}", way.what, way.role);
             // What was used by function is used for inserts, too.
-            let session = sessions[0];
+            let session = scene.sessions(&caller, 1).await[0];
             if way.what != "sessions" {
                 assert_eq!(through(&[by_insert(&way, &caller, session).await], way.what), 0);
             }
