@@ -340,7 +340,7 @@ async fn through_the_edge_functions_a_deleted_session_is_410_session_deleted_on_
     let moved = json!({ "session_id": session_id, "event": "unclear" });
     let session = format!("/sessions/{session_id}");
     let query = format!("?session_id={session_id}");
-    let (summary, summaries) = (json!({}), format!("{session}/summaries/partial"));
+    let (summary, summaries) = (json!({ "summary_data": {} }), format!("{session}/summaries/partial"));
     for (method, function, target, body) in [
         ("POST", "chat-message", "", Some(&first)),
         ("GET", "chat-message", query.as_str(), None),

@@ -45,7 +45,7 @@ async fn thousands_of_made_up_events_change_no_statistic() {
     let made_up: Value = (0..500).map(|n| event(kinds[n % 2], json!(Uuid::new_v4()))).collect();
     let unnamed: Value = (0..500).map(|n| event(kinds[n % 2], Value::Null)).collect();
     let risks: Value = (0..500).map(|_| event("risk_triggered", session.clone())).collect();
-    let steps: Value = [event("step_completed", session.clone()), event("session_completed", session.clone())].into();
+    let steps: Value = [event("session_started", session.clone()), event("session_completed", session.clone())].into();
     for who in [&person, &visitor] {
         for events in [&made_up, &unnamed, &risks, &risks, &steps] {
             let answer = who.rpc("record_events", &json!({ "events": events })).await;
