@@ -59,11 +59,11 @@ pub(crate) async fn finishes_what_is_under_way(scene: Arc<Scene>) {
     let leader = dev.0.id().expect("a process that runs");
     let started = process_table::descendants(leader);
     assert!(started.len() >= 3, "PostgreSQL, PostgREST and the functions: {started:?}");
-    let requests: Vec<_> = (0..REQUESTS)
-        .map(|number| {
-            let person = person.clone();
-            tokio::spawn(async move { person.save(&message(Uuid::new_v4(), &format!("slow {number}"))).await })
-        })
+    // A person for each: new sessions of one person are counted one after the other.
+    let people = join_all((0..REQUESTS).map(|_| Person::new(&stack))).await;
+    let requests: Vec<_> = people
+        .into_iter()
+        .map(|person| tokio::spawn(async move { person.save(&message(Uuid::new_v4(), "slow")).await }))
         .collect();
     let waiting = "select count(*) from pg_catalog.pg_stat_activity where wait_event = 'PgSleep'";
     wait::until(Duration::from_millis(10), || async {
