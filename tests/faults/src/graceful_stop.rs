@@ -66,10 +66,10 @@ pub(crate) async fn finishes_what_is_under_way(scene: Arc<Scene>) {
         .map(|person| tokio::spawn(async move { person.save(&message(Uuid::new_v4(), "slow")).await }))
         .collect();
     let waiting = "select count(*) from pg_catalog.pg_stat_activity where wait_event = 'PgSleep'";
-    wait::until(Duration::from_millis(10), || async {
+    let all_wait = wait::until(Duration::from_millis(10), || async {
         database.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) >= i64::try_from(REQUESTS).unwrap()
-    })
-    .await;
+    });
+    tokio::time::timeout(ENDED, all_wait).await.expect("all requests wait in the database at once");
     kill_process(Pid::from_raw(i32::try_from(leader).unwrap()).unwrap(), Signal::INT).unwrap();
 
     for request in join_all(requests).await {
