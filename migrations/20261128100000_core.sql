@@ -134,6 +134,19 @@ comment on function selvedge.page_cursor(text) is
 revoke all on function selvedge.page_cursor(text) from public;
 grant execute on function selvedge.page_cursor(text) to authenticated, service_role;
 
+create function selvedge.before_moment(before_time bigint) returns timestamptz
+language plpgsql immutable parallel safe security invoker set search_path = '' as $$
+begin
+  -- Times no page can have ended with are brought to the nearest that one could.
+  return case when before_time is null then 'infinity'
+    else timestamptz 'epoch' + least(greatest(before_time, 0), 253402300799000000) * interval '1 microsecond' end;
+end
+$$;
+comment on function selvedge.before_moment(bigint) is
+  'Where a list by time goes on: microseconds since 1970, or the end of time for the first page. Errors: none.';
+revoke all on function selvedge.before_moment(bigint) from public;
+grant execute on function selvedge.before_moment(bigint) to authenticated;
+
 -- Guards ------------------------------------------------------------------------------------------------------------
 --
 -- Triggers run as their caller, so what a trigger writes its caller has a grant for. These guards see to it that nothing
@@ -375,8 +388,8 @@ begin
     perform set_config('selvedge.rows_' || what, rows::text, true);
     room := nullif(current_setting('selvedge.room_' || what), '')::bigint;
     if rows > room then
-      -- Counts exactly, and refuses unless something has expired since.
-      perform selvedge.take(what, rows), set_config('selvedge.room_' || what, '', true);
+      -- Refuses with the time to wait. If something has expired since the statement began, it can be sent again at once.
+      perform selvedge.take(what, rows);
       raise sqlstate 'PT429' using message = 'rate_limited', detail = json_build_object('limit', what, 'retry_after', 1);
     end if;
   end if;
@@ -428,6 +441,31 @@ comment on function selvedge.limit_rows() is
   'PT429 rate_limited.';
 revoke all on function selvedge.limit_rows() from public;
 
+-- Maintenance -------------------------------------------------------------------------------------------------------
+
+create function selvedge.delete_older(relation regclass, moment name, days integer, least_days integer, at_most integer)
+returns integer
+language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  deleted integer;
+begin
+  if coalesce(days < least_days or at_most < 1, true) then
+    raise invalid_parameter_value using message = format('days must be %s or more, at_most 1 or more', least_days);
+  end if;
+  -- Rows that somebody is deleting at this moment are left for the next call.
+  execute format('delete from %1$s where ctid = any (array(
+    select o.ctid from %1$s o where o.%2$I < now() - make_interval(days => $1) limit $2 for update skip locked))',
+    relation, moment) using days, at_most;
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+comment on function selvedge.delete_older(regclass, name, integer, integer, integer) is
+  'What the cleanup functions do: deletes at most so many rows whose time is more than so many days ago, and returns how '
+  'many. Errors: 22023 for fewer than least_days, or at_most below 1.';
+revoke all on function selvedge.delete_older(regclass, name, integer, integer, integer) from public;
+grant execute on function selvedge.delete_older(regclass, name, integer, integer, integer) to service_role;
+
 -- Deletion ----------------------------------------------------------------------------------------------------------
 
 create table public.deleted_ids (
@@ -456,18 +494,8 @@ select selvedge.without_statistics('public.deleted_ids');
 
 create function public.cleanup_deleted_ids(days integer default 90, at_most integer default 10000) returns integer
 language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  deleted integer;
 begin
-  if coalesce(days < 90 or at_most < 1, true) then
-    raise invalid_parameter_value using message = 'days must be 90 or more, at_most 1 or more';
-  end if;
-  delete from public.deleted_ids d where d.ctid = any (array(
-    select o.ctid from public.deleted_ids o
-    where o.deleted_at < now() - make_interval(days => cleanup_deleted_ids.days)
-    limit cleanup_deleted_ids.at_most for update skip locked));
-  get diagnostics deleted = row_count;
-  return deleted;
+  return selvedge.delete_older('public.deleted_ids', 'deleted_at', days, 90, at_most);
 end
 $$;
 comment on function public.cleanup_deleted_ids(integer, integer) is

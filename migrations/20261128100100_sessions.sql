@@ -246,10 +246,7 @@ create function public.list_sessions(
 language plpgsql stable security invoker set search_path = '' set enable_bitmapscan = off as $$
 declare
   page_size constant integer := least(greatest(coalesce(list_sessions.limit, 50), 1), 200);
-  -- Times no page can have ended with are brought to the nearest that one could.
-  before_moment constant timestamptz := case when list_sessions.before_time is null then 'infinity'
-    else timestamptz 'epoch'
-      + least(greatest(list_sessions.before_time, 0), 253402300799000000) * interval '1 microsecond' end;
+  before_moment constant timestamptz := selvedge.before_moment(list_sessions.before_time);
   -- Computed here: with row level security an expression such as coalesce() in the query would keep the planner from
   -- entering the index at this place.
   before_session constant uuid := coalesce(list_sessions.before_id, '00000000-0000-0000-0000-000000000000');

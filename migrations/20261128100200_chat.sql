@@ -549,9 +549,7 @@ language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 declare
   page_size constant integer := least(greatest(coalesce(list_risk_detections.limit, 50), 1), 200);
-  before_moment constant timestamptz := case when list_risk_detections.before_time is null then 'infinity'
-    else timestamptz 'epoch'
-      + least(greatest(list_risk_detections.before_time, 0), 253402300799000000) * interval '1 microsecond' end;
+  before_moment constant timestamptz := selvedge.before_moment(list_risk_detections.before_time);
   -- Computed here, as in list_sessions.
   before_detection constant uuid :=
     coalesce(list_risk_detections.before_id, '00000000-0000-0000-0000-000000000000');

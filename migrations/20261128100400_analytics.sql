@@ -414,18 +414,8 @@ grant execute on function public.get_analytics_summary(integer, text) to authent
 
 create function public.cleanup_old_events(days integer default 365, at_most integer default 10000) returns integer
 language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  deleted integer;
 begin
-  if coalesce(days < 1 or at_most < 1, true) then
-    raise invalid_parameter_value using message = 'days and at_most must be 1 or more';
-  end if;
-  delete from public.analytics a where a.ctid = any (array(
-    select o.ctid from public.analytics o
-    where o.received_at < now() - make_interval(days => cleanup_old_events.days)
-    limit cleanup_old_events.at_most for update skip locked));
-  get diagnostics deleted = row_count;
-  return deleted;
+  return selvedge.delete_older('public.analytics', 'received_at', days, 1, at_most);
 end
 $$;
 comment on function public.cleanup_old_events(integer, integer) is
@@ -436,18 +426,8 @@ grant execute on function public.cleanup_old_events(integer, integer) to service
 
 create function public.cleanup_old_logs(days integer default 30, at_most integer default 10000) returns integer
 language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  deleted integer;
 begin
-  if coalesce(days < 1 or at_most < 1, true) then
-    raise invalid_parameter_value using message = 'days and at_most must be 1 or more';
-  end if;
-  delete from public.system_logs l where l.ctid = any (array(
-    select o.ctid from public.system_logs o
-    where o.created_at < now() - make_interval(days => cleanup_old_logs.days)
-    limit cleanup_old_logs.at_most for update skip locked));
-  get diagnostics deleted = row_count;
-  return deleted;
+  return selvedge.delete_older('public.system_logs', 'created_at', days, 1, at_most);
 end
 $$;
 comment on function public.cleanup_old_logs(integer, integer) is

@@ -23,9 +23,7 @@ revoke all on public.{{stem}} from public, anon, authenticated;
 grant select, insert (id, text) on public.{{stem}} to authenticated;
 grant select, insert, update, delete on public.{{stem}} to service_role;
 -- No samples for the planner, because PostgREST shows its estimates to every caller: docs/security.md.
-alter table public.{{stem}}
-  alter user_id set statistics 0, alter id set statistics 0, alter text set statistics 0,
-  alter created_at set statistics 0;
+select selvedge.without_statistics('public.{{stem}}');
 
 create function public.{{stem}}_object(entry public.{{stem}}) returns json
 language sql stable security invoker set search_path = '' as $$
