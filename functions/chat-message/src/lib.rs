@@ -54,7 +54,7 @@ pub const ID_REUSED: Code = Code { name: "id_reused", status: 409, title: "The i
 const NO_SESSION: DatabaseError =
     DatabaseError::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
 const DELETED_SESSION: DatabaseError =
-    DatabaseError::new(&SESSION_DELETED, "The session was deleted by its owner; its id is never used again.");
+    DatabaseError::new(&SESSION_DELETED, "The session was deleted; its id is never used again.");
 const TOO_MANY: DatabaseError =
     DatabaseError::new(&code::RATE_LIMITED, "Wait as long as Retry-After says, then send the same again.")
         .with(&[RETRY_AFTER_MEMBER]);

@@ -62,7 +62,7 @@ const NO_SESSION: DatabaseError =
     DatabaseError::new(&SESSION_NOT_FOUND, "There is no such session, or it is not the caller's.");
 /// The session was there.
 const DELETED_SESSION: DatabaseError =
-    DatabaseError::new(&SESSION_DELETED, "The session was deleted by its owner; its id is never used again.");
+    DatabaseError::new(&SESSION_DELETED, "The session was deleted; its id is never used again.");
 /// What `get_session_state` raises.
 const OF_STATES: &[DatabaseError] = &[NO_SESSION, DELETED_SESSION];
 /// What `transition_session` raises.

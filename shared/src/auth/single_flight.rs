@@ -25,7 +25,8 @@ impl SingleFlight {
         (1..=PATIENCE_MS).contains(&self.until_ms.get().saturating_sub(now_ms))
     }
 
-    /// Waits for whoever is fetching while `needs`, which is told the time, says so. Whether a fetch ended meanwhile.
+    /// Waits for a fetch that is under way, as long as `needs` (called with the time) returns true. Returns whether a fetch
+    /// ended meanwhile.
     pub(super) async fn join(&self, host: &dyn Host, needs: impl Fn(u64) -> bool) -> bool {
         let before = self.ended.get();
         loop {
@@ -38,7 +39,7 @@ impl SingleFlight {
         }
     }
 
-    /// Fetches. Others are told when it has ended.
+    /// Fetches. Those who wait in [`Self::join`] go on when it has ended.
     pub(super) async fn lead<T>(&self, host: &dyn Host, fetch: impl Future<Output = T>) -> T {
         let until_ms = host.now_ms() + PATIENCE_MS;
         self.until_ms.set(until_ms);

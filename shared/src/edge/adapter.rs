@@ -27,7 +27,7 @@ pub type Isolate<S> = RefCell<Option<Rc<Edge<S>>>>;
 #[cfg(target_arch = "wasm32")]
 const BODY_MS: u32 = 5 * 60 * 1000;
 
-/// Responds to a request of the host's. `keep` is told of each promise that the host has to keep the request alive for.
+/// Responds to a request of the host's. `keep` is called with each promise for which the host must keep the request alive.
 #[cfg(target_arch = "wasm32")]
 pub fn respond<S: 'static>(
     isolate: &'static LocalKey<Isolate<S>>,

@@ -88,7 +88,7 @@ async fn whatever_authenticated_is_refused_a_role_of_the_projects_own_is_refused
     custom.remove().await;
 }
 
-/// The guards one by one, as found: what must not work must not work, whatever authenticated is told.
+/// The guards one by one: each attempt must be refused.
 #[tokio::test]
 async fn no_guard_lets_a_role_of_the_projects_own_through() {
     let stack = Stack::running();

@@ -108,7 +108,7 @@ async fn the_same_request_after_a_deletion_is_gone_by_every_function_and_for_oth
         println!("{function}");
         refused(&person.rpc(&function, &gone).await, 410, "session_deleted");
         refused(&stranger.rpc(&function, &gone).await, 404, "session_not_found");
-        // Of a session that never was nobody is told that it was deleted.
+        // For a session that never existed the answer is not "deleted".
         let answer = stranger.rpc(&function, &unknown).await;
         assert_ne!(answer.status, 410, "{}", answer.text());
     }
@@ -161,7 +161,7 @@ async fn past_the_functions_nothing_is_written_under_a_deleted_id_either() {
     api.remove().await;
 }
 
-/// Each time, whichever comes first: the write is there and goes with the session, or it is told that the session is gone.
+/// Whichever commits first: the write is there and is deleted with the session, or the answer is that it was deleted.
 #[tokio::test]
 async fn a_write_that_races_the_deletion_of_its_session_is_saved_or_gone_and_never_not_found() {
     let api = ScratchApi::new(&Stack::running(), 20).await;

@@ -1,4 +1,4 @@
-//! The HTTP client of the commands and the tests: sends what it is told, and reads the whole answer.
+//! The HTTP client of the commands and the tests: sends a request unchanged, and reads the whole answer.
 
 use axum::body::Body;
 use bytes::Bytes;
