@@ -37,7 +37,7 @@ const IS_THERE: &str = "database_is_there";
 /// Given, and not for the database.
 const KEPT: &[&str] = &["access_token", "apikey", "before", "deep", "forceFunctionRegion", "format", "version"];
 /// Stored as they were written, to the last digit.
-const STORED: &[&str] = &["details", "event_data", "meta", "summary_data"];
+const STORED: &[&str] = &["details", "event_data", "meta", "parts", "summary_data"];
 /// Sent as the number they are, however it was written.
 const MEASURED: &[&str] = &["confidence", "inference_time_ms"];
 
@@ -78,8 +78,16 @@ pub(crate) fn judge(told: &Told, calls: &Calls) -> Result<(), String> {
         _ => Members::of(body).unwrap_or_default(),
     };
     headers(told, &given, *is_public && called == IS_THERE, *is_public)?;
+    let arguments = flat(arguments);
     bounds(&arguments)?;
     if called == "record_events" { events(told, &arguments, &given, body) } else { fields(told, &arguments, &given) }
+}
+
+/// What is to change stands in an object of its own, and came as fields.
+fn flat(arguments: Members) -> Members {
+    let changes = arguments.get("changes").and_then(Members::of).unwrap_or_default();
+    let rest = arguments.0.into_iter().filter(|(name, _)| name != "changes");
+    Members(rest.chain(changes.0).collect())
 }
 
 /// Whether every argument, all the way down, is within what the database takes.
@@ -99,7 +107,12 @@ fn bounds(arguments: &Members) -> Result<(), String> {
             "inference_time_ms" => number() >= 0.0 && number().is_finite(),
             "role" => is_among(&chat_message::Role::ALL.iter().map(|(word, _)| *word).collect::<Vec<_>>()),
             "log_level" => is_among(&analytics::LogLevel::ALL.iter().map(|(word, _)| *word).collect::<Vec<_>>()),
-            "message" => characters(8000),
+            "message" if arguments.string("role").as_deref() == Some(chat_message::Role::User.word()) => {
+                characters(chat_message::USER_MESSAGE_MAX_CHARS)
+            }
+            "message" => characters(chat_message::MESSAGE_MAX_CHARS),
+            "title" => value == "null" || characters(200),
+            "after" => value.parse::<i32>().is_ok_and(|seq| seq >= 0),
             "response" | "trigger_phrase" => characters(1000),
             "error_trace" => characters(16_000),
             "component" | "model" => characters(128),
@@ -166,6 +179,10 @@ fn fields(told: &Told, arguments: &Members, given: &Members) -> Result<(), Strin
     }
     for (name, value) in &arguments.0 {
         let value = value.get();
+        // Taken away, where `null` says so.
+        if value == "null" && given.get(name) == Some("null") {
+            continue;
+        }
         if let Some(given) = given.get(name).filter(|given| *given != "null" && name != "before") {
             ensure!(is_same(name, value, given), "a field is changed: {name} {given} {value}");
             continue;
@@ -202,6 +219,10 @@ fn unquoted(key: &str) -> &str {
 /// the numbers they say, fractions and amounts as the same number, and all else as it was written.
 fn is_same(name: &str, sent: &str, given: &str) -> bool {
     let text = |json: &str| serde_json::from_str::<String>(json).ok();
+    if name == "include" {
+        let words = serde_json::from_str::<Vec<String>>(sent).unwrap_or_default();
+        return text(given) == Some(words.join(","));
+    }
     match (text(sent), text(given)) {
         (Some(sent), Some(given)) => sent == given.trim() || is_uuid(&given) && sent == given.to_lowercase(),
         (None, Some(given)) => given.parse::<u64>().is_ok_and(|given| sent.parse() == Ok(given)),

@@ -33,7 +33,11 @@ pub(crate) fn run(input: &str) -> Verdict {
     Ok(())
 }
 
-/// What may matter of an error: its code, its message where that names a problem of ours, and the details of that one.
+/// What a gateway says of a key, and not of a token.
+const OF_A_KEY: [&str; 2] = ["Invalid authentication credentials", "You cannot consume this service"];
+
+/// What may matter of an error: its code, its message where that names a problem of ours or a gateway refuses a key, and the
+/// details of that one.
 fn essence(body: &[u8], raised: &[&str]) -> Option<Vec<u8>> {
     let body = Members::of(std::str::from_utf8(body).ok()?)?;
     let mut left = json!({ "message": "relation \"secrets\" does not exist" });
@@ -45,6 +49,11 @@ fn essence(body: &[u8], raised: &[&str]) -> Option<Vec<u8>> {
     if let Some(message) = body.string("message").filter(|message| raised.contains(&&**message)) {
         members.insert("message".to_owned(), Value::from(message));
         members.insert("details".to_owned(), Value::from(body.string("details").unwrap_or_default()));
+    }
+    let is_of_a_key = |message: &str| message.contains("API key") || OF_A_KEY.contains(&message);
+    let is_a_gateways = body.string("code").unwrap_or_default().is_empty();
+    if is_a_gateways && body.string("message").is_some_and(|message| is_of_a_key(&message)) {
+        members.insert("message".to_owned(), Value::from("Invalid API key"));
     }
     Some(left.to_string().into_bytes())
 }
